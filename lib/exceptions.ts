@@ -1,0 +1,187 @@
+/**
+ * What can go wrong. Mirrors `aiowebsocket/exceptions.py`, in a tree under {@link AioWebSocketError}.
+ *
+ * Wrong arguments are not in this tree: they are native `TypeError` and `RangeError`, with a `code`.
+ * @packageDocumentation
+ */
+import { describeStatus, StatusCodes } from './enumerations.js';
+
+/** How far a connection had come when it failed. */
+export type Phase = 'dns' | 'tcp' | 'tls' | 'handshake' | 'open' | 'closing';
+
+/** What a {@link TimeoutError} waited for. */
+export type TimedOperation = 'open' | 'read' | 'pong' | 'receive' | 'close';
+
+/** The stable `code` of each error; messages may change, these do not. */
+export type ErrorCode =
+  | 'ERR_INVALID_URI'
+  | 'ERR_INVALID_STATE'
+  | 'ERR_DNS'
+  | 'ERR_CONNECTION_REFUSED'
+  | 'ERR_CONNECTION_RESET'
+  | 'ERR_CONNECTION_LOST'
+  | 'ERR_CONNECTION_FAILED'
+  | 'ERR_TLS'
+  | 'ERR_TIMEOUT'
+  | 'ERR_HANDSHAKE_RESPONSE'
+  | 'ERR_HANDSHAKE_STATUS'
+  | 'ERR_HANDSHAKE_UPGRADE'
+  | 'ERR_HANDSHAKE_ACCEPT'
+  | 'ERR_HANDSHAKE_SUBPROTOCOL'
+  | 'ERR_HANDSHAKE_EXTENSIONS'
+  | 'ERR_HANDSHAKE_LIMIT'
+  | 'ERR_FRAME_PROTOCOL'
+  | 'ERR_FRAME_UTF8'
+  | 'ERR_FRAME_PAYLOAD'
+  | 'ERR_FRAME_TOO_BIG'
+  | 'ERR_FRAME_TOO_MANY_FRAGMENTS'
+  | 'ERR_CLOSED_OK'
+  | 'ERR_CLOSED';
+
+/** The root of every error about a connection. */
+export class AioWebSocketError extends Error {
+  override readonly name: string = 'AioWebSocketError';
+  /** Stable and machine-readable. */
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The URI is no `ws://` or `wss://` URI (RFC 6455 section 3). */
+export class InvalidURI extends AioWebSocketError {
+  override readonly name = 'InvalidURI';
+
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('ERR_INVALID_URI', message, options);
+  }
+}
+
+/** A method was called in a state that does not allow it. */
+export class InvalidStateError extends AioWebSocketError {
+  override readonly name = 'InvalidStateError';
+
+  constructor(message: string) {
+    super('ERR_INVALID_STATE', message);
+  }
+}
+
+/** The network failed: a name that does not resolve, a refusal, TLS, a reset, an early end. */
+export class ConnectionError extends AioWebSocketError {
+  override readonly name = 'ConnectionError';
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    /** How far the connection had come. */
+    readonly phase: Phase,
+    options?: { cause?: unknown },
+  ) {
+    super(code, message, options);
+  }
+}
+
+/** Something took longer than its option allows. */
+export class TimeoutError extends AioWebSocketError {
+  override readonly name = 'TimeoutError';
+
+  constructor(
+    message: string,
+    /** What was waited for. */
+    readonly operation: TimedOperation,
+    /** How far the connection had come. */
+    readonly phase: Phase,
+  ) {
+    super('ERR_TIMEOUT', message);
+  }
+}
+
+/** What is known of the response when a {@link HandShakeError} is made. */
+export interface HandShakeFailure {
+  readonly status?: number | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly cause?: unknown;
+}
+
+/** The server's answer to the opening handshake was not what RFC 6455 section 4.1 asks for. */
+export class HandShakeError extends AioWebSocketError {
+  override readonly name = 'HandShakeError';
+  /** How far the connection had come. */
+  readonly phase: Phase = 'handshake';
+  /** The HTTP status, where one was read. */
+  readonly status: number | undefined;
+  /** The response's fields, names in lower case, where they were read. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  /** The response's body, at most 64 KiB of it, where the status was the failure. */
+  body: Buffer | undefined;
+
+  constructor(code: ErrorCode, message: string, failure: HandShakeFailure = {}) {
+    super(code, message, failure.cause === undefined ? undefined : { cause: failure.cause });
+    this.status = failure.status;
+    this.headers = failure.headers;
+  }
+}
+
+/** The peer sent bytes that are no WebSocket frames, or more of them than the limits allow. */
+export class FrameError extends AioWebSocketError {
+  override readonly name = 'FrameError';
+  /** How far the connection had come. */
+  readonly phase: Phase = 'open';
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    /** The code that the Close frame to the peer carries. */
+    readonly closeCode: number = StatusCodes.protocolError,
+    options?: { cause?: unknown },
+  ) {
+    super(code, message, options);
+  }
+}
+
+/** The connection is closed, so the call could not be carried out. */
+export class ConnectionClosed extends AioWebSocketError {
+  override readonly name: string = 'ConnectionClosed';
+
+  constructor(
+    code: ErrorCode,
+    /** The close code: the peer's, 1005 or 1006. */
+    readonly closeCode: number,
+    /** The peer's reason, or empty. */
+    readonly reason: string,
+    options?: { cause?: unknown },
+  ) {
+    const why = reason === '' ? describeStatus(closeCode) : JSON.stringify(reason);
+    super(code, `the connection is closed: ${String(closeCode)} (${why})`, options);
+  }
+}
+
+/** Closed as agreed: 1000, 1001, or a Close frame without a code. */
+export class ConnectionClosedOK extends ConnectionClosed {
+  override readonly name = 'ConnectionClosedOK';
+}
+
+/** Closed with any other code, or without a Close frame (1006). */
+export class ConnectionClosedError extends ConnectionClosed {
+  override readonly name = 'ConnectionClosedError';
+}
+
+/** The error for a connection that ended with this code. */
+export function connectionClosed(code: number, reason: string, cause?: unknown): ConnectionClosed {
+  const options = cause === undefined ? undefined : { cause };
+  return code === 1000 || code === 1001 || code === 1005
+    ? new ConnectionClosedOK('ERR_CLOSED_OK', code, reason, options)
+    : new ConnectionClosedError('ERR_CLOSED', code, reason, options);
+}
+
+/** A `TypeError` for an argument of the wrong kind. */
+export function wrongType(message: string): TypeError {
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+/** A `RangeError` for an argument of the right kind with a value that is not allowed. */
+export function wrongValue(message: string): RangeError {
+  return Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
+}

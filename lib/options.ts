@@ -1,0 +1,222 @@
+/**
+ * Every option, its default, and its check.
+ * @packageDocumentation
+ */
+import type { LookupFunction } from 'node:net';
+import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
+import { wrongType, wrongValue } from './exceptions.js';
+import { describeValue } from './parts.js';
+
+/** Header fields by name; a list of values is sent as that many fields. */
+export type HeaderFields = Readonly<Record<string, string | number | readonly string[]>>;
+
+/** Fields to put in place of others, or to leave out (`null`). */
+export type UnionFields = Readonly<Record<string, string | number | readonly string[] | null>>;
+
+/** What Node's `tls.connect` takes, apart from where to connect. */
+export type TlsOptions = Omit<
+  TlsConnectionOptions,
+  'host' | 'port' | 'path' | 'socket' | 'lookup' | 'timeout' | 'onread' | 'allowHalfOpen'
+>;
+
+/** Bounds on what a peer may make this side keep. Checked before memory is spent. */
+export interface LimitOptions {
+  /**
+   * Most bytes of one message, after inflation; one more fails the connection with 1009.
+   * @default 67_108_864 (64 MiB)
+   */
+  maxPayload?: number | undefined;
+  /**
+   * Most frames of one message, empty ones included; one more fails the connection with 1008.
+   * @default 131_072
+   */
+  maxFragments?: number | undefined;
+  /**
+   * Most messages waiting for `receive()`. When full, reading pauses until half are taken.
+   * @default 65_536
+   */
+  maxQueue?: number | undefined;
+  /**
+   * Most payload bytes waiting for `receive()`. When full, reading pauses until half are taken.
+   * @default 16_777_216 (16 MiB)
+   */
+  maxQueueBytes?: number | undefined;
+}
+
+/** What {@link Converse} takes. */
+export interface ConverseOptions extends LimitOptions {
+  /**
+   * Bytes that may wait to be sent before `send()` waits for `drain`.
+   * @default 1_048_576 (1 MiB)
+   */
+  highWaterMark?: number | undefined;
+  /**
+   * Whether each ping is answered with a pong (RFC 6455 section 5.5.2).
+   * @default true
+   */
+  autoPong?: boolean | undefined;
+  /**
+   * Milliseconds of silence after which a ping is sent; 0: never.
+   * @default 30_000
+   */
+  pingInterval?: number | undefined;
+  /**
+   * Milliseconds after such a ping within which a byte must come, else the connection ends with
+   * 1006 and a TimeoutError; 0: no such limit.
+   * @default 20_000
+   */
+  pongTimeout?: number | undefined;
+  /**
+   * Milliseconds without a single byte after which the connection ends with 1006 and a
+   * TimeoutError; 0: no such limit. The original's `read_timeout`.
+   * @default 120_000
+   */
+  readTimeout?: number | undefined;
+  /**
+   * Milliseconds for the closing handshake, from the call to the end of the TCP connection; then
+   * the socket is destroyed.
+   * @default 10_000
+   */
+  closeTimeout?: number | undefined;
+}
+
+/** What {@link HandShake} takes. */
+export interface HandShakeOptions {
+  /**
+   * The request's fields. A list of lines (`'Name: value'`) goes out byte for byte, with its own
+   * request line where it starts with one; an object's fields go out in its order, and required
+   * ones that it lacks are added.
+   */
+  headers?: readonly string[] | HeaderFields | undefined;
+  /**
+   * Fields that replace those of the same name, in place, or are appended; `null` removes one.
+   * The original's `union_header`.
+   */
+  unionHeader?: UnionFields | undefined;
+  /**
+   * The Origin field; `false` sends none.
+   * @default the URI's own: `http://host` for ws, `https://host` for wss
+   */
+  origin?: string | false | undefined;
+  /** Subprotocols to offer, the preferred first (RFC 6455 section 1.9). */
+  protocols?: readonly string[] | undefined;
+  /**
+   * Most bytes of the response's status line and fields.
+   * @default 65_536
+   */
+  maxHeadBytes?: number | undefined;
+  /**
+   * Most fields of the response.
+   * @default 256
+   */
+  maxHeadFields?: number | undefined;
+}
+
+/** How to open the byte stream. */
+export interface TransportOptions {
+  /**
+   * TLS options for a `wss` URI (`ca`, `cert`, `key`, `servername`, `rejectUnauthorized`…), or
+   * `true`. Certificates are verified unless `rejectUnauthorized` is `false`.
+   * @default true for wss
+   */
+  ssl?: boolean | TlsOptions | undefined;
+  /** Resolves host names in place of `dns.lookup`. */
+  lookup?: LookupFunction | undefined;
+  /** IP version: 4, 6, or 0 for both. @default 0 */
+  family?: 0 | 4 | 6 | undefined;
+  /** The local address to connect from. */
+  localAddress?: string | undefined;
+}
+
+/** What each option with a number means, and the smallest value it takes. */
+const NUMBERS = {
+  timeout: [30_000, 0, 'milliseconds'],
+  readTimeout: [120_000, 0, 'milliseconds'],
+  pingInterval: [30_000, 0, 'milliseconds'],
+  pongTimeout: [20_000, 0, 'milliseconds'],
+  closeTimeout: [10_000, 1, 'milliseconds'],
+  maxPayload: [67_108_864, 1, 'bytes'],
+  maxFragments: [131_072, 1, 'frames'],
+  maxQueue: [65_536, 1, 'messages'],
+  maxQueueBytes: [16_777_216, 1, 'bytes'],
+  highWaterMark: [1_048_576, 1, 'bytes'],
+  maxHeadBytes: [65_536, 1, 'bytes'],
+  maxHeadFields: [256, 1, 'fields'],
+} as const;
+
+const LONGEST_TIMER = 2_147_483_647;
+
+/** Each option with a number, in its unit. */
+export type Numbers = Readonly<Record<keyof typeof NUMBERS, number>>;
+
+/**
+ * A number of an options object, checked, or its default.
+ * @throws a TypeError or RangeError that names the option, what was expected, and what came
+ */
+export function numberOption(
+  options: Partial<Record<keyof Numbers, number | undefined>>,
+  name: keyof Numbers,
+): number {
+  const [byDefault, least, unit] = NUMBERS[name];
+  const value = options[name] ?? byDefault;
+  const most = unit === 'milliseconds' ? LONGEST_TIMER : Number.MAX_SAFE_INTEGER;
+  const expected = `${name} must be an integer of ${unit} from ${String(least)} to ${String(most)}`;
+  if (typeof value !== 'number') throw wrongType(`${expected}, got ${describeValue(value)}`);
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw wrongValue(`${expected}, got ${String(value)}`);
+  }
+  return value;
+}
+
+/** All of {@link numberOption}. */
+export function numberOptions(
+  options: Partial<Record<keyof Numbers, number | undefined>>,
+): Numbers {
+  const names = Object.keys(NUMBERS) as (keyof Numbers)[];
+  return Object.fromEntries(
+    names.map((name) => [name, numberOption(options, name)]),
+  ) as unknown as Numbers;
+}
+
+type Check = (value: unknown) => string | undefined;
+
+const isBoolean: Check = (value) => (typeof value === 'boolean' ? undefined : 'true or false');
+const isFunction: Check = (value) => (typeof value === 'function' ? undefined : 'a function');
+const isObject: Check = (value) =>
+  typeof value === 'object' && value !== null ? undefined : 'an object';
+
+/** What every option that is not a number must be. Undefined stands for the default. */
+const CHECKS: Readonly<Record<string, Check>> = {
+  headers: (value) => isObject(value) && 'a list of lines or an object',
+  unionHeader: (value) => (Array.isArray(value) ? 'an object' : isObject(value)),
+  origin: (value) => (value === false || typeof value === 'string' ? undefined : 'a string or false'),
+  protocols: (value) => (Array.isArray(value) ? undefined : 'a list of strings'),
+  ssl: (value) => (typeof value === 'boolean' ? undefined : isObject(value) && 'a boolean or TLS options'),
+  lookup: isFunction,
+  family: (value) => (value === 0 || value === 4 || value === 6 ? undefined : '0, 4 or 6'),
+  localAddress: (value) => (typeof value === 'string' ? undefined : 'a string'),
+  autoPong: isBoolean,
+  handShake: (value) => isFunction(value) && 'a class that extends HandShake',
+};
+
+/**
+ * Checks names and values, once, at the edge.
+ * @throws TypeError or RangeError
+ */
+export function checkOptions(options: unknown): void {
+  if (isObject(options) !== undefined) {
+    throw wrongType(`options must be an object, got ${describeValue(options)}`);
+  }
+  for (const [name, value] of Object.entries(options as object)) {
+    const check = CHECKS[name];
+    if (check === undefined && !Object.hasOwn(NUMBERS, name)) {
+      throw wrongType(`${JSON.stringify(name)} is no option; known are ${knownOptions()}`);
+    }
+    const expected = value === undefined ? undefined : check?.(value);
+    if (expected !== undefined) {
+      throw wrongType(`${name} must be ${expected}, got ${describeValue(value)}`);
+    }
+  }
+}
+
+const knownOptions = (): string => [...Object.keys(CHECKS), ...Object.keys(NUMBERS)].sort().join(', ');

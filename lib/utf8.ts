@@ -1,0 +1,56 @@
+/**
+ * UTF-8, checked as it arrives (RFC 6455 section 8.1, RFC 3629).
+ * @packageDocumentation
+ */
+import { isUtf8 } from 'node:buffer';
+
+const REPLACEMENT = '\ufffd';
+
+/**
+ * Decodes whole UTF-8 text.
+ * @returns undefined where it is not valid
+ */
+export function decodeUtf8(bytes: Buffer, from: number, to: number): string | undefined {
+  const text = bytes.toString('utf8', from, to);
+  // Decoding is lossy only where it shows U+FFFD; most text is valid and needs no second look.
+  return text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(from, to)) ? undefined : text;
+}
+
+/**
+ * Checks text of which more may follow.
+ * @param from where a character starts
+ * @returns where the last whole character ends, or -1 as soon as no continuation can make it valid
+ */
+export function checkUtf8(bytes: Buffer, from: number, to: number): number {
+  const end = wholeUntil(bytes, from, to);
+  if (end < to && !canBegin(bytes, end, to)) return -1;
+  return end === from || isUtf8(bytes.subarray(from, end)) ? end : -1;
+}
+
+/** Where the last character starts if it is cut off, else `to`. */
+function wholeUntil(bytes: Buffer, from: number, to: number): number {
+  for (let at = to - 1; at >= from && at >= to - 3; at--) {
+    const byte = bytes[at] as number;
+    if (byte < 0x80) return to;
+    if (byte >= 0xc0) return at + sequenceLength(byte) > to ? at : to;
+  }
+  return to;
+}
+
+function sequenceLength(lead: number): number {
+  return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+/** Whether a cut-off character, its lead byte at `at`, may become a valid one (RFC 3629 section 4). */
+function canBegin(bytes: Buffer, at: number, to: number): boolean {
+  const lead = bytes[at] as number;
+  if (lead < 0xc2 || lead > 0xf4) return false;
+  if (at + 1 < to) {
+    const second = bytes[at + 1] as number;
+    // Overlong forms, surrogates and what lies above U+10FFFF show in the second byte.
+    const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
+    const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
+    if (second < least || second > most) return false;
+  }
+  return at + 2 >= to || ((bytes[at + 2] as number) & 0xc0) === 0x80;
+}

@@ -1,0 +1,158 @@
+/**
+ * Looks at the package as its users get it: packs it, has publint and @arethetypeswrong/cli look
+ * at the tarball, installs that into an empty project, and there loads every entry in both ways
+ * and compiles a TypeScript program in both module systems.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { conclude, ensureBuilt, npm, root, run } from './shared.mjs';
+
+const require = createRequire(import.meta.url);
+/** @type {{ name: string, exports: Record<string, unknown> }} */
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** The names users import: `aiowebsocket`, `aiowebsocket/converses`, … */
+const entries = Object.keys(manifest.exports)
+  .filter((path) => !path.endsWith('.json'))
+  .map((path) => manifest.name + path.slice(1));
+/** What the tarball may hold; anything else is something users do not need. */
+const allowed = [
+  /^(package\.json|LICENSE|README\.md|README\.zh-CN\.md|CHANGELOG\.md)$/,
+  /^dist\/cjs\/package\.json$/,
+  /^dist\/(esm|cjs)\/(?!cli\/)[\w/-]+\.(js|d\.ts)$/,
+];
+
+await ensureBuilt();
+const folder = mkdtempSync(join(tmpdir(), 'aiowebsocket-package-'));
+try {
+  const { tarball, files, size } = await pack();
+  const results = await Promise.all([
+    contents(files),
+    attempt('publint', run(process.execPath, [bin('publint'), 'run', tarball, '--strict'])),
+    attempt(
+      'attw',
+      run(process.execPath, [
+        bin('@arethetypeswrong/cli', 'attw'),
+        tarball,
+        ...['--profile', 'node16', '--no-emoji', '--no-color'],
+      ]),
+    ),
+    attempt('consumer', consume(tarball)),
+  ]);
+  const kilobytes = (size / 1000).toFixed(1);
+  conclude(
+    `package: ${files.length} files, ${kilobytes} kB packed; ${entries.length} entries, import and require`,
+    results.flat(),
+  );
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function pack() {
+  const output = await npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder]);
+  /** @type {[{ filename: string, size: number, files: { path: string }[] }]} */
+  const [{ filename, size, files }] = JSON.parse(output);
+  return { tarball: join(folder, filename), size, files: files.map(({ path }) => path) };
+}
+
+/** @param {readonly string[]} files */
+function contents(files) {
+  return files
+    .filter((file) => !allowed.some((pattern) => pattern.test(file)))
+    .map((file) => `package: the tarball holds ${file}`);
+}
+
+/** @param {string} tarball */
+async function consume(tarball) {
+  const project = join(folder, 'project');
+  mkdirSync(project);
+  writeFileSync(join(project, 'package.json'), '{ "name": "consumer", "private": true }\n');
+  const quiet = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts'];
+  await npm(['install', '--prefer-offline', ...quiet, tarball], { cwd: project });
+  await Promise.all([loadAll(project), compile(project)]);
+}
+
+/**
+ * Loads every entry by `import` and by `require`, and compares the names they give.
+ *
+ * @param {string} project
+ */
+async function loadAll(project) {
+  writeFileSync(
+    join(project, 'load.mjs'),
+    `import { createRequire } from 'node:module';
+const require = createRequire(import.meta.url);
+for (const entry of ${JSON.stringify(entries)}) {
+  const imported = Object.keys(await import(entry)).sort().join();
+  const required = Object.keys(require(entry)).sort().join();
+  if (imported === '') throw new Error(entry + ' exports nothing');
+  if (imported !== required) throw new Error(entry + ': ' + imported + ' but ' + required);
+}
+if (typeof (await import('${manifest.name}')).AioWebSocket !== 'function') throw new Error('no AioWebSocket');
+require('${manifest.name}/package.json');
+`,
+  );
+  await run(process.execPath, ['load.mjs'], { cwd: project });
+}
+
+/**
+ * Type-checks a consumer against the installed declarations themselves (no skipLibCheck), as an
+ * ES module and as CommonJS.
+ *
+ * @param {string} project
+ */
+async function compile(project) {
+  const names = entries.map((entry, i) => `import * as entry${i} from '${entry}';`).join('\n');
+  const source = `import { AioWebSocket } from '${manifest.name}';
+${names}
+export const entries = [${entries.map((_, i) => `entry${i}`).join(', ')}];
+export class Client extends AioWebSocket {}
+export const client: AioWebSocket = new Client('ws://127.0.0.1:1/');
+`;
+  writeFileSync(join(project, 'consumer.mts'), source);
+  writeFileSync(join(project, 'consumer.cts'), source);
+  writeFileSync(
+    join(project, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        target: 'es2022',
+        lib: ['es2023', 'esnext.disposable'],
+        module: 'node16',
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+        types: ['node'],
+        typeRoots: [join(root, 'node_modules', '@types')],
+      },
+      files: ['consumer.mts', 'consumer.cts'],
+    }),
+  );
+  await run(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', project]);
+}
+
+/**
+ * @param {string} name
+ * @param {Promise<unknown>} work
+ * @returns {Promise<string[]>} complaints
+ */
+async function attempt(name, work) {
+  try {
+    await work;
+    return [];
+  } catch (error) {
+    return [`package: ${name}: ${error instanceof Error ? error.message : String(error)}`];
+  }
+}
+
+/**
+ * The script behind a command of a development dependency.
+ *
+ * @param {string} name the package
+ * @param {string} [command]
+ */
+function bin(name, command = name) {
+  const folder = join(root, 'node_modules', ...name.split('/'));
+  const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  return join(folder, typeof bin === 'string' ? bin : bin[command]);
+}
