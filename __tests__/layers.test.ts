@@ -42,6 +42,7 @@ const FILES: Readonly<Record<string, Layer>> = {
   extensions: 'extensions',
 
   handshakes: 'handshakes',
+  bodies: 'handshakes',
   headers: 'handshakes',
   requests: 'handshakes',
   responses: 'handshakes',
@@ -52,8 +53,14 @@ const FILES: Readonly<Record<string, Layer>> = {
   converses: 'converses',
   alives: 'converses',
   closings: 'converses',
+  hooks: 'converses',
   inboxes: 'converses',
   lifecycles: 'converses',
+  manipulators: 'converses',
+  openings: 'converses',
+  outboxes: 'converses',
+  pieces: 'converses',
+  pings: 'converses',
   sends: 'converses',
 
   reconnects: 'reconnects',

@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'ERR_FRAME_PAYLOAD'
   | 'ERR_FRAME_TOO_BIG'
   | 'ERR_FRAME_TOO_MANY_FRAGMENTS'
+  | 'ERR_FRAME_SOURCE'
   | 'ERR_CLOSED_OK'
   | 'ERR_CLOSED';
 
@@ -124,7 +125,10 @@ export class HandShakeError extends AioWebSocketError {
   }
 }
 
-/** The peer sent bytes that are no WebSocket frames, or more of them than the limits allow. */
+/**
+ * The peer sent bytes that are no WebSocket frames, or more of them than the limits allow; or a
+ * message of our own could not be completed (`ERR_FRAME_SOURCE`).
+ */
 export class FrameError extends AioWebSocketError {
   override readonly name = 'FrameError';
   /** How far the connection had come. */

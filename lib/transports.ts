@@ -37,8 +37,8 @@ export async function openTransport(
 ): Promise<Duplex> {
   const { ssl } = remote;
   // Loaded only when used: importing this package costs neither.
-  const connect = ssl ? (await import('node:tls')).connect : (await import('node:net')).connect;
-  const { isIP } = await import('node:net');
+  const { isIP, connect: connectPlain } = await import('node:net');
+  const connect = ssl ? (await import('node:tls')).connect : connectPlain;
   context.signal?.throwIfAborted();
   let read: ChunkReader | undefined;
   readBuffer ??= new Uint8Array(65_536);
@@ -60,7 +60,7 @@ export async function openTransport(
       },
     },
   };
-  const socket = connect(settings) as Socket;
+  const socket = (connect as (settings: object) => Socket)(settings);
   socket.setNoDelay(true);
   fastReaders.set(socket, (reader) => {
     read = reader;
@@ -169,6 +169,7 @@ export class TransportSink implements ByteSink {
   /** Whether nothing waiting means that the kernel has taken it: so it is for TCP. */
   readonly #direct: boolean;
   #free: (() => void) | undefined;
+  #written = 0;
   /** Called when something that was written has been taken. */
   onTaken: (() => void) | undefined;
 
@@ -179,9 +180,15 @@ export class TransportSink implements ByteSink {
     transport.once('close', this.#release);
   }
 
+  /** Bytes that the kernel has taken so far. */
+  get bytesTaken(): number {
+    return this.#written - this.#transport.writableLength;
+  }
+
   write(bytes: Buffer, free: () => void): boolean {
     const transport = this.#transport;
     if (!transport.writable) return true;
+    this.#written += bytes.length;
     if (!this.#lends || this.#free !== undefined) {
       // Behind bytes that wait already: these would keep a slab for as long as those do.
       transport.write(Buffer.from(bytes), this.#taken);

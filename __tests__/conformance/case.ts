@@ -27,7 +27,12 @@ export type Step =
   /** Ping, and wait for that pong: what went before has been read, and the client lives. */
   | { readonly kind: 'sync' }
   /** Wait until the client has sent so many of each since the handshake. */
-  | { readonly kind: 'await'; readonly messages?: number; readonly pings?: number; readonly close?: true }
+  | {
+      readonly kind: 'await';
+      readonly messages?: number;
+      readonly pings?: number;
+      readonly close?: true;
+    }
   /** Wait, and require that the client does not close meanwhile. */
   | { readonly kind: 'calm'; readonly ms: number }
   /** Have the client do something. */
@@ -159,7 +164,11 @@ export const works: Outcome = { kind: 'works' };
 export const refuses: Outcome = { kind: 'refuses' };
 export const either: Outcome = { kind: 'either' };
 
-export function fails(codes: number | readonly number[], when: When, after?: AfterFailure): Outcome {
+export function fails(
+  codes: number | readonly number[],
+  when: When,
+  after?: AfterFailure,
+): Outcome {
   const list = typeof codes === 'number' ? [codes] : codes;
   return { kind: 'fails', codes: list, when, ...(after === undefined ? {} : { after }) };
 }

@@ -1,6 +1,8 @@
 // The opening handshake as a server sees it (RFC 6455 sections 4.1 and 4.2).
 import { createHash } from 'node:crypto';
 
+import type { ClientOptions, CompressionOffer } from './adapter.js';
+
 export type Field = readonly [name: string, value: string];
 
 export interface Request {
@@ -42,7 +44,10 @@ export function requestFaults(request: Request, raw: string, port: number): stri
   const host = one('host');
   expect(host === `127.0.0.1:${String(port)}`, `host is ${String(host)}`);
   expect(one('upgrade')?.toLowerCase() === 'websocket', 'upgrade is not websocket');
-  expect(tokens(values(request.fields, 'connection')).includes('upgrade'), 'no Connection: Upgrade');
+  expect(
+    tokens(values(request.fields, 'connection')).includes('upgrade'),
+    'no Connection: Upgrade',
+  );
   expect(one('sec-websocket-version') === '13', 'the version is not 13');
   const key = one('sec-websocket-key') ?? '';
   expect(/^[A-Za-z0-9+/]{22}==$/.test(key), `the key ${JSON.stringify(key)} is not 16 octets`);
@@ -53,21 +58,51 @@ export function requestFaults(request: Request, raw: string, port: number): stri
   return faults;
 }
 
-export interface Offer {
-  readonly protocols: readonly string[];
-  readonly extensions: readonly string[];
+const PARAMETERS = {
+  serverNoContextTakeover: 'server_no_context_takeover',
+  clientNoContextTakeover: 'client_no_context_takeover',
+  serverMaxWindowBits: 'server_max_window_bits',
+  clientMaxWindowBits: 'client_max_window_bits',
+} as const;
+
+/** What the first element of the offer must have, and what it must not. */
+function extensionFaults(compression: CompressionOffer, element: string): string[] {
+  const [name, ...parameters] = element.split(';').map((part) => part.trim());
+  const faults =
+    name === 'permessage-deflate' ? [] : [`client offered the extension ${String(name)}`];
+  for (const [option, parameter] of Object.entries(PARAMETERS)) {
+    const value = compression[option as keyof typeof PARAMETERS];
+    const found = parameters.find((text) => text.split('=')[0] === parameter);
+    // A client may offer client_max_window_bits of its own accord.
+    if (value === undefined && option === 'clientMaxWindowBits') continue;
+    const wanted = typeof value === 'number' ? `${parameter}=${String(value)}` : parameter;
+    if (value === undefined || value === false) {
+      if (found !== undefined) faults.push(`client offered ${found}, which nobody asked for`);
+    } else if (found !== wanted) {
+      faults.push(`expected the client to offer ${wanted}, got ${String(found)}`);
+    }
+  }
+  const names = parameters.map((text) => text.split('=')[0]);
+  if (new Set(names).size < names.length)
+    faults.push(`client offered a parameter twice: ${element}`);
+  return faults;
 }
 
-/** The subprotocols and extensions a request offers. */
-export function offerOf(request: Request): Offer {
-  const list = (name: string): string[] =>
-    values(request.fields, name)
-      .flatMap((value) => value.split(','))
-      .map((value) => value.trim());
-  return {
-    protocols: list('sec-websocket-protocol'),
-    extensions: list('sec-websocket-extensions'),
-  };
+/** Whether a request offers what the options ask for, and nothing else. */
+export function offerFaults(request: Request, options: ClientOptions): string[] {
+  const faults: string[] = [];
+  const { protocols = [], compression } = options;
+  const offered = values(request.fields, 'sec-websocket-protocol').join(', ');
+  if (offered.replaceAll(' ', '') !== protocols.join(',')) {
+    faults.push(
+      `expected the client to offer the subprotocols [${protocols.join(', ')}], got [${offered}]`,
+    );
+  }
+  const extensions = values(request.fields, 'sec-websocket-extensions');
+  const [first] = extensions.join(',').split(',');
+  if (compression !== undefined) return [...faults, ...extensionFaults(compression, first ?? '')];
+  if (extensions.length > 0) faults.push(`client offered ${extensions.join(', ')} unasked`);
+  return faults;
 }
 
 /** The value of Sec-WebSocket-Accept for a key (RFC 6455 section 4.2.2). */

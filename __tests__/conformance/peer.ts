@@ -97,12 +97,15 @@ export class Peer {
     this.problems.push(...requestFaults(this.request, head, this.port));
   }
 
-  /** Write; with `chop`, in pieces, a turn of the event loop after each. */
-  async write(bytes: Buffer, chop?: number): Promise<void> {
+  /**
+   * Write; with `chop`, in pieces, a turn of the event loop after each.
+   * @param stop whether a Close of the client ends it
+   */
+  async write(bytes: Buffer, chop?: number, stop = false): Promise<void> {
     this.last = bytes;
     const size = chop ?? bytes.length;
     for (let at = 0; at < bytes.length && !this.gone; at += size) {
-      if (chop !== undefined && this.stream.close !== undefined) return;
+      if (stop && this.stream.close !== undefined) return;
       this.put(bytes.subarray(at, at + size));
       if (chop !== undefined) await turn();
     }

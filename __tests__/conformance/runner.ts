@@ -26,6 +26,8 @@ export interface RunResult {
 export interface RunOptions {
   /** Cases under way at once. @default 32 */
   readonly concurrency?: number;
+  /** Milliseconds each wait may take, where a case does not say. @default 4,000 */
+  readonly patience?: number;
   /** Told of every case as it ends. */
   readonly onResult?: (result: CaseResult) => void;
 }
@@ -36,8 +38,13 @@ interface Audit {
   readonly handshakeKeys: string[];
 }
 
-async function runCase(subject: Case, adapter: Adapter, audit: Audit): Promise<CaseResult> {
-  const session = new Session(subject, adapter);
+async function runCase(
+  subject: Case,
+  adapter: Adapter,
+  audit: Audit,
+  patience: number | undefined,
+): Promise<CaseResult> {
+  const session = new Session(subject, adapter, patience);
   const start = performance.now();
   try {
     await session.run();
@@ -53,7 +60,11 @@ async function runCase(subject: Case, adapter: Adapter, audit: Audit): Promise<C
 }
 
 /** Take from one list with so many hands. */
-async function drain(queue: Case[], hands: number, work: (subject: Case) => Promise<void>): Promise<void> {
+async function drain(
+  queue: Case[],
+  hands: number,
+  work: (subject: Case) => Promise<void>,
+): Promise<void> {
   const hand = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) await work(next);
   };
@@ -62,16 +73,35 @@ async function drain(queue: Case[], hands: number, work: (subject: Case) => Prom
 
 /** What can only be judged over many connections. */
 function auditResults({ maskKeys, handshakeKeys }: Audit): CaseResult[] {
-  const make = (area: Area, name: string, title: string, rfc: string, problems: string[]): CaseResult => ({
-    subject: { id: `${area}/run/${name}`, area, title, rfc, expect: { outcome: { kind: 'works' } } },
+  const make = (
+    area: Area,
+    name: string,
+    title: string,
+    rfc: string,
+    problems: string[],
+  ): CaseResult => ({
+    subject: {
+      id: `${area}/run/${name}`,
+      area,
+      title,
+      rfc,
+      expect: { outcome: { kind: 'works' } },
+    },
     problems,
     milliseconds: 0,
     last: '',
   });
   const repeated = handshakeKeys.length - new Set(handshakeKeys).size;
-  const keyProblems = repeated === 0 ? [] : [`${String(repeated)} Sec-WebSocket-Key were used again`];
+  const keyProblems =
+    repeated === 0 ? [] : [`${String(repeated)} Sec-WebSocket-Key were used again`];
   return [
-    make('sending', 'mask-keys', 'first masking keys of all connections differ', '5.3', keyFaults(maskKeys)),
+    make(
+      'sending',
+      'mask-keys',
+      'first masking keys of all connections differ',
+      '5.3',
+      keyFaults(maskKeys),
+    ),
     make('handshake', 'keys', 'every connection has a key of its own', '4.1', keyProblems),
   ];
 }
@@ -80,19 +110,29 @@ function auditResults({ maskKeys, handshakeKeys }: Audit): CaseResult[] {
 export async function runCases(
   cases: readonly Case[],
   adapter: Adapter,
-  { concurrency = 32, onResult }: RunOptions = {},
+  { concurrency = 32, patience, onResult }: RunOptions = {},
 ): Promise<RunResult> {
   const start = performance.now();
-  const able = cases.filter((subject) => adapter.compression || subject.options?.compression === undefined);
+  const able = cases.filter(
+    (subject) => adapter.compression || subject.options?.compression === undefined,
+  );
   const results: CaseResult[] = [];
   const audit: Audit = { maskKeys: [], handshakeKeys: [] };
   const work = async (subject: Case): Promise<void> => {
-    const result = await runCase(subject, adapter, audit);
+    const result = await runCase(subject, adapter, audit, patience);
     results.push(result);
     onResult?.(result);
   };
-  await drain(able.filter((subject) => subject.heavy !== true), concurrency, work);
-  await drain(able.filter((subject) => subject.heavy === true), Math.min(2, concurrency), work);
+  await drain(
+    able.filter((subject) => subject.heavy !== true),
+    concurrency,
+    work,
+  );
+  await drain(
+    able.filter((subject) => subject.heavy === true),
+    Math.min(2, concurrency),
+    work,
+  );
   if (able.length > 1) results.push(...auditResults(audit));
   return {
     client: adapter.name,

@@ -42,7 +42,8 @@ export function textOf(size: number): string {
 /** ASCII of `size` octets, no two neighbouring lines alike, so that a lost piece shows. */
 export function ascii(size: number): string {
   let made = '';
-  for (let line = 0; made.length < size; line++) made += `${String(line)}:abcdefghijklmnopqrstuvw\n`;
+  for (let line = 0; made.length < size; line++)
+    made += `${String(line)}:abcdefghijklmnopqrstuvw\n`;
   return made.slice(0, size);
 }
 

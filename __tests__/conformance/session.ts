@@ -3,7 +3,7 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 
 import type { Adapter, Connection, Ended, Opened } from './adapter.js';
 import { type Case, type Outcome, type Step, write } from './case.js';
-import { response } from './http.js';
+import { offerFaults, response } from './http.js';
 import { Peer } from './peer.js';
 import { compareMessages, comparePongs, type PongRule } from './verify.js';
 import { close, type Message, ping, text } from './wire.js';
@@ -19,7 +19,9 @@ class Missed extends Error {}
 type Fails = Extract<Outcome, { kind: 'fails' }>;
 type Closes = Extract<Outcome, { kind: 'closes' }>;
 
-function list<T>(values: readonly T[] | (() => readonly T[]) | undefined): readonly T[] {
+function list(
+  values: readonly Message[] | (() => readonly Message[]) | undefined,
+): readonly Message[] {
   return typeof values === 'function' ? values() : (values ?? []);
 }
 
@@ -29,18 +31,23 @@ export class Session {
 
   private readonly delivered: Message[] = [];
   private readonly patience: number;
+  /** Whether the client has to fail the connection. */
+  private readonly failing: boolean;
   private readonly watchers = new Set<() => void>();
   private connection: Connection | undefined;
   private opened: Opened | undefined;
   private refused = false;
   private ended: Ended | undefined;
   private syncs = 0;
+  private expected: { messages: readonly Message[]; sent: readonly Message[] } | undefined;
 
   constructor(
     private readonly subject: Case,
     private readonly adapter: Adapter,
+    patience = PATIENCE,
   ) {
-    this.patience = subject.patience ?? PATIENCE;
+    this.patience = subject.patience ?? patience;
+    this.failing = subject.expect.outcome.kind === 'fails';
     this.peer = new Peer(subject.deflate, () => {
       this.changed();
     });
@@ -63,6 +70,17 @@ export class Session {
       await this.cleanUp();
       this.problems.push(...this.peer.problems, ...this.peer.stream.violations);
     }
+  }
+
+  /** Made once, and only when needed: they may be large. */
+  private lists(): { messages: readonly Message[]; sent: readonly Message[] } {
+    if (this.expected === undefined) {
+      const { expect, echo = true } = this.subject;
+      const messages = list(expect.messages);
+      const sent = expect.sent === undefined && echo ? messages : list(expect.sent);
+      this.expected = { messages, sent };
+    }
+    return this.expected;
   }
 
   private connect(): void {
@@ -145,12 +163,14 @@ export class Session {
     );
     const { request } = this.peer;
     if (request === undefined) return false;
+    this.problems.push(...offerFaults(request, this.subject.options ?? {}));
     this.peer.switched = outcome.kind !== 'refuses' && outcome.kind !== 'either';
     await this.steps(opening?.(request) ?? [write(response(request))]);
     if (glued === true) return true;
     await this.until('an end of the handshake', () => this.refused || this.opened !== undefined);
     if (this.refused) return this.refusal();
-    if (outcome.kind === 'refuses') throw new Missed('expected a failed handshake, got an open one');
+    if (outcome.kind === 'refuses')
+      throw new Missed('expected a failed handshake, got an open one');
     this.peer.switched = true;
     const { protocol = '' } = expect;
     if (this.opened?.protocol !== protocol && outcome.kind !== 'either') {
@@ -172,9 +192,8 @@ export class Session {
   }
 
   private async steps(steps: readonly Step[]): Promise<void> {
-    const failing = this.subject.expect.outcome.kind === 'fails';
     for (const step of steps) {
-      const early = failing && step.kind === 'write' ? this.over() : undefined;
+      const early = this.failing && step.kind === 'write' ? this.over() : undefined;
       if (early !== undefined) throw new Missed(`expected no failure yet, got ${early}`);
       await this.step(step);
     }
@@ -183,7 +202,7 @@ export class Session {
   private async step(step: Step): Promise<void> {
     switch (step.kind) {
       case 'write':
-        return this.peer.write(step.bytes, step.chop);
+        return this.peer.write(step.bytes, step.chop, this.failing);
       case 'sync':
         return this.sync();
       case 'await':
@@ -235,7 +254,8 @@ export class Session {
 
   private async flood(bytes: Buffer, limit: number): Promise<void> {
     const taken = await this.peer.flood(bytes, limit);
-    if (taken > limit) throw new Missed(`expected the end of TCP, got ${String(taken)} octets taken`);
+    if (taken > limit)
+      throw new Missed(`expected the end of TCP, got ${String(taken)} octets taken`);
   }
 
   private async finish(outcome: Outcome): Promise<void> {
@@ -256,13 +276,11 @@ export class Session {
   }
 
   private async finishWorking(): Promise<void> {
-    const { expect, echo = true } = this.subject;
     const { stream } = this.peer;
-    const messages = list(expect.messages).length;
-    const sent = expect.sent === undefined && echo ? messages : list(expect.sent).length;
-    const pings = expect.pings?.length ?? 0;
-    await this.step({ kind: 'await', messages: sent, pings });
-    await this.step({ kind: 'delivered', messages });
+    const { messages, sent } = this.lists();
+    const pings = this.subject.expect.pings?.length ?? 0;
+    await this.step({ kind: 'await', messages: sent.length, pings });
+    await this.step({ kind: 'delivered', messages: messages.length });
     await this.sync();
     await this.peer.write(close(1000, 'done'));
     const gone = (): string | undefined => (this.peer.gone ? this.over() : undefined);
@@ -322,12 +340,11 @@ export class Session {
   }
 
   private verify(): void {
-    const { expect, echo = true } = this.subject;
+    const { expect } = this.subject;
     const { stream } = this.peer;
     const complete = expect.outcome.kind === 'works';
     const strict = complete || expect.outcome.kind === 'closes';
-    const messages = this.refused ? [] : list(expect.messages);
-    const sent = expect.sent === undefined ? (echo ? messages : []) : list(expect.sent);
+    const { messages, sent } = this.lists();
     const pongs = stream.pongs.filter((payload) => !payload.subarray(0, SYNC.length).equals(SYNC));
     const rule: PongRule = !strict ? 'some' : expect.lastPongSuffices === true ? 'last' : 'each';
     const wanted = (expect.pongs ?? []).map((payload) => Buffer.from(payload));

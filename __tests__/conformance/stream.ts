@@ -125,7 +125,8 @@ export class ClientStream {
   private check({ fin, rsv, opcode, length }: Head): void {
     const starts = opcode === Opcode.text || opcode === Opcode.binary;
     const allowed = starts && this.decompressor !== undefined ? 4 : 0;
-    if ((rsv & ~allowed) !== 0) this.violate(`set RSV bits ${String(rsv)} on opcode ${String(opcode)}`);
+    if ((rsv & ~allowed) !== 0)
+      this.violate(`set RSV bits ${String(rsv)} on opcode ${String(opcode)}`);
     if (opcode >= 8 && !fin) this.violate('sent a fragmented control frame');
     if (opcode >= 8 && length > 125) this.violate('sent a control frame of over 125 octets');
     const known = Object.values<number>(Opcode).includes(opcode);

@@ -46,7 +46,8 @@ export function comparePongs(
   for (const pong of got) {
     const found = expected.findIndex((ping, index) => index >= next && ping.equals(pong));
     if (found < 0) return [`an unexpected pong ${hex(pong)}`];
-    if (rule === 'each' && found !== next) return [`no pong for ping ${hex(expected[next] ?? pong)}`];
+    if (rule === 'each' && found !== next)
+      return [`no pong for ping ${hex(expected[next] ?? pong)}`];
     next = found + 1;
   }
   if (rule === 'some' || next === expected.length) return [];
@@ -62,7 +63,10 @@ export function keyFaults(keys: readonly number[]): string[] {
   }
   const steps = new Set(keys.slice(1).map((key, index) => (key - (keys[index] ?? 0)) | 0));
   if (steps.size < keys.length / 2) return ['the masking keys are a sequence'];
-  const ones = Array.from({ length: 32 }, (_, bit) => keys.filter((key) => (key >>> bit) & 1).length);
+  const ones = Array.from(
+    { length: 32 },
+    (_, bit) => keys.filter((key) => (key >>> bit) & 1).length,
+  );
   const stuck = ones.findIndex((count) => count === 0 || count === keys.length);
   return stuck < 0 ? [] : [`bit ${String(stuck)} of every masking key is the same`];
 }

@@ -111,7 +111,11 @@ export function closeBody(code?: number, reason: Buffer | string = ''): Buffer {
   return Buffer.concat([head, toBytes(reason)]);
 }
 
-export function close(code?: number, reason: Buffer | string = '', extras: FrameExtras = {}): Buffer {
+export function close(
+  code?: number,
+  reason: Buffer | string = '',
+  extras: FrameExtras = {},
+): Buffer {
   return frame({ ...extras, opcode: Opcode.close, payload: closeBody(code, reason) });
 }
 

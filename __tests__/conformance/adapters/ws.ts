@@ -1,5 +1,5 @@
 // The npm package `ws`, so that the suite itself is checked by a client nobody here wrote.
-import { WebSocket, type ClientOptions as WsOptions } from 'ws';
+import { type ClientOptions as WsOptions, type PerMessageDeflateOptions, WebSocket } from 'ws';
 
 import type { Adapter, ClientOptions, Connection, Ended, Handlers, Opened } from '../adapter.js';
 
@@ -10,8 +10,10 @@ interface Settings extends WsOptions {
 
 function settings(options: ClientOptions): Settings {
   const { compression, maxPayload, openTimeout, closeTimeout } = options;
+  // The package's types know no `clientMaxWindowBits: false`; the package does.
+  const offer = { ...compression, threshold: 0 } as PerMessageDeflateOptions;
   return {
-    perMessageDeflate: compression === undefined ? false : { ...compression, threshold: 0 },
+    perMessageDeflate: compression === undefined ? false : offer,
     maxFragments: 131_072,
     ...(maxPayload === undefined ? {} : { maxPayload }),
     ...(openTimeout === undefined ? {} : { handshakeTimeout: openTimeout }),

@@ -1,6 +1,15 @@
 // Reserved bits and reserved opcodes: RFC 6455 section 5.2.
 import { type Area, type Case, fails, sync, type Step, write } from '../case.js';
-import { close, continuation, frame, type FrameFields, header, Opcode, ping, text } from '../wire.js';
+import {
+  close,
+  continuation,
+  frame,
+  type FrameFields,
+  header,
+  Opcode,
+  ping,
+  text,
+} from '../wire.js';
 
 interface Frames {
   readonly name: string;
@@ -74,7 +83,12 @@ export const reserved: readonly Case[] = [
 
 function opcode(code: number): Case[] {
   const kind = code < 8 ? 'data' : 'control';
-  const make = (name: string, title: string, steps: readonly Step[], messages: string[] = []): Case => ({
+  const make = (
+    name: string,
+    title: string,
+    steps: readonly Step[],
+    messages: string[] = [],
+  ): Case => ({
     id: `opcodes/${String(code)}/${name}`,
     area: 'opcodes',
     title: `the reserved ${kind} opcode ${String(code)} ${title}`,

@@ -165,12 +165,18 @@ const unexpected: readonly Case[] = [
   bad('continuation/then-text', 'a continuation of nothing, then a message', [
     write([continuation('no start', { fin: false }), text('late')]),
   ]),
-  bad('continuation/after-text', 'a continuation after a whole message', [
-    write([text('whole'), continuation('no start')]),
-  ], ['whole']),
-  bad('continuation/after-fragments', 'a continuation after a finished fragmented message', [
-    write([...three, continuation('no start')]),
-  ], ['one two three']),
+  bad(
+    'continuation/after-text',
+    'a continuation after a whole message',
+    [write([text('whole'), continuation('no start')])],
+    ['whole'],
+  ),
+  bad(
+    'continuation/after-fragments',
+    'a continuation after a finished fragmented message',
+    [write([...three, continuation('no start')])],
+    ['one two three'],
+  ),
   bad('continuation/after-ping', 'a continuation after a ping', [sync, write(continuation('no'))]),
   bad('continuation/by-octets', 'a continuation of nothing, octet by octet', [
     write(continuation('no start'), 1),

@@ -73,7 +73,15 @@ const CHOPS: readonly (readonly [size: number, chop: number])[] = [
 
 /** Several messages in one stream of octets, cut every `chop`. */
 function stream(chop: number): Case {
-  const messages: Message[] = [ascii(5), noise(200), '', ascii(126), noise(0), ascii(70), noise(300)];
+  const messages: Message[] = [
+    ascii(5),
+    noise(200),
+    '',
+    ascii(126),
+    noise(0),
+    ascii(70),
+    noise(300),
+  ];
   return {
     id: `${AREA}/stream/chopped-${String(chop)}`,
     area: AREA,
@@ -197,15 +205,13 @@ const TOO_LONG: readonly (readonly [name: string, length: bigint, codes: readonl
 /** The high bit must be 0 (1002); a client that looks at its limit first may say 1009. */
 function tooLong(name: string, announce: bigint, codes: readonly number[]): Case[] {
   const base = { area: AREA, rfc: codes.includes(1002) ? '5.2' : '5.2, 7.4.1' } as const;
-  const forms = KINDS.map(
-    (kind): Case => ({
-      ...base,
-      id: `${AREA}/length/${kind}/${name}`,
-      title: `a ${kind} frame announces ${String(announce)} octets; only the header is sent`,
-      script: () => [write(header({ opcode: Opcode[kind], announce, form: 64 }))],
-      expect: { outcome: fails(codes, 'at the length') },
-    }),
-  );
+  const forms = KINDS.map((kind): Case => ({
+    ...base,
+    id: `${AREA}/length/${kind}/${name}`,
+    title: `a ${kind} frame announces ${String(announce)} octets; only the header is sent`,
+    script: () => [write(header({ opcode: Opcode[kind], announce, form: 64 }))],
+    expect: { outcome: fails(codes, 'at the length') },
+  }));
   const later: Case = {
     ...base,
     id: `${AREA}/length/continuation/${name}`,

@@ -72,11 +72,15 @@ function payloadLimits(kind: Kind): Case[] {
     beyond('fragments-over', `${kind} fragments of one octet more together`, () => [
       write(fragments(opcode, pieces([400, 601]))),
     ]),
-    beyond('fragments-over/header', `the header that takes ${kind} fragments over the limit`, () => [
-      write(fragments(opcode, pieces([400, 0])).slice(0, 1)),
-      sync,
-      write(header({ opcode: Opcode.continuation, announce: 601 })),
-    ]),
+    beyond(
+      'fragments-over/header',
+      `the header that takes ${kind} fragments over the limit`,
+      () => [
+        write(fragments(opcode, pieces([400, 0])).slice(0, 1)),
+        sync,
+        write(header({ opcode: Opcode.continuation, announce: 601 })),
+      ],
+    ),
     beyond('fragments-over/by-one', `${kind} in fragments of one octet, one too many`, () => [
       write(fragments(opcode, pieces(Array.from({ length: LIMIT + 1 }, () => 1)))),
     ]),

@@ -119,7 +119,10 @@ const single: readonly Case[] = [
     area: AREA,
     title: 'a ping payload need not be UTF-8, and looks like a Close in vain',
     rfc: '5.5.2',
-    script: () => [write(ping(Buffer.from('8802ffff', 'hex'))), write(ping(Buffer.from('c0', 'hex')))],
+    script: () => [
+      write(ping(Buffer.from('8802ffff', 'hex'))),
+      write(ping(Buffer.from('c0', 'hex'))),
+    ],
     expect: {
       pongs: [Buffer.from('8802ffff', 'hex'), Buffer.from('c0', 'hex')],
       lastPongSuffices: true,

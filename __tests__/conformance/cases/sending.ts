@@ -7,7 +7,12 @@ const AREA = 'sending';
 
 type Kind = 'text' | 'binary';
 
-function sends(id: string, title: string, messages: () => readonly Message[], rfc = '5.2, 6.1'): Case {
+function sends(
+  id: string,
+  title: string,
+  messages: () => readonly Message[],
+  rfc = '5.2, 6.1',
+): Case {
   return {
     id: `${AREA}/${id}`,
     area: AREA,
@@ -41,8 +46,12 @@ const mixed: readonly Message[] = Array.from({ length: BURST }, (_, i) =>
 
 export const sending: readonly Case[] = [
   ...(['text', 'binary'] as const).flatMap((kind) => SIZES.map((size) => one(kind, size))),
-  sends('mask-keys', 'a fresh, unpredictable masking key for every frame', () =>
-    Array.from({ length: 256 }, () => 'same text'), '5.3, 10.3'),
+  sends(
+    'mask-keys',
+    'a fresh, unpredictable masking key for every frame',
+    () => Array.from({ length: 256 }, () => 'same text'),
+    '5.3, 10.3',
+  ),
   sends('order', `${String(BURST)} messages of all kinds keep their order`, () => mixed),
   sends('sizes-mixed', 'small messages around a large one keep their order', () => [
     'before',
@@ -51,17 +60,12 @@ export const sending: readonly Case[] = [
     textOf(200_000),
     'after',
   ]),
-  sends('characters', 'characters of every length are sent as UTF-8', () => [
-    'a',
-    'µ',
-    '€',
-    '😀',
-    '\u0000',
-    '\ufeffmarked',
-    '\uffff',
-    '\ufdd0',
-    'e\u0301',
-  ], '5.6'),
+  sends(
+    'characters',
+    'characters of every length are sent as UTF-8',
+    () => ['a', 'µ', '€', '😀', '\u0000', '\ufeffmarked', '\uffff', '\ufdd0', 'e\u0301'],
+    '5.6',
+  ),
   {
     id: `${AREA}/nothing-unasked`,
     area: AREA,

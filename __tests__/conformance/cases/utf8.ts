@@ -74,11 +74,12 @@ function invalidCases({ name, bytes }: Vector): Case[] {
       calm(5),
       write(octet),
     ]),
-    bad(`fast/${name}/fragment`, `${name}: the message stops after the wrong octet`, 'at the octet', [
-      write(text(before, { fin: false })),
-      sync,
-      write(continuation(octet, { fin: false })),
-    ]),
+    bad(
+      `fast/${name}/fragment`,
+      `${name}: the message stops after the wrong octet`,
+      'at the octet',
+      [write(text(before, { fin: false })), sync, write(continuation(octet, { fin: false }))],
+    ),
   ];
 }
 
@@ -116,21 +117,32 @@ function truncatedCases({ name, bytes }: Vector): Case[] {
 const long = textOf(65_536);
 
 const special: readonly Case[] = [
-  bad('invalid/after-message', 'a good message, then a wrong one', 'at the end of the frame', [
-    write([text('good'), text(Buffer.from([0xff])), text('late')]),
-  ], ['good']),
+  bad(
+    'invalid/after-message',
+    'a good message, then a wrong one',
+    'at the end of the frame',
+    [write([text('good'), text(Buffer.from([0xff])), text('late')])],
+    ['good'],
+  ),
   bad('fast/after-64-kib', '64 KiB of text, then a wrong octet', 'at the octet', [
     write(Buffer.concat([header({ opcode: Opcode.text, announce: 1_000_000 }), Buffer.from(long)])),
     calm(20),
     write(Buffer.from([0xff])),
   ]),
-  bad('fast/after-long-ascii', '200,000 octets of ASCII, then a stray continuation', 'at the octet', [
-    write([header({ opcode: Opcode.text, announce: 1_000_000 }), Buffer.from(ascii(200_000))]),
-    calm(20),
-    write(Buffer.from([0x80])),
-  ]),
+  bad(
+    'fast/after-long-ascii',
+    '200,000 octets of ASCII, then a stray continuation',
+    'at the octet',
+    [
+      write([header({ opcode: Opcode.text, announce: 1_000_000 }), Buffer.from(ascii(200_000))]),
+      calm(20),
+      write(Buffer.from([0x80])),
+    ],
+  ),
   bad('fast/first-octet', 'the first octet of a long frame is wrong', 'at the octet', [
-    write(Buffer.concat([header({ opcode: Opcode.text, announce: 1_000_000 }), Buffer.from([0xc0])])),
+    write(
+      Buffer.concat([header({ opcode: Opcode.text, announce: 1_000_000 }), Buffer.from([0xc0])]),
+    ),
   ]),
   bad('fast/control-between', 'a ping between the halves of a wrong character', 'at the octet', [
     write(text(Buffer.from('f0', 'hex'), { fin: false })),
@@ -150,7 +162,9 @@ const special: readonly Case[] = [
     area: AREA,
     title: 'binary fragments that end within a character do not spoil the next text',
     rfc: '5.6',
-    script: () => [write([...fragments(Opcode.binary, [Buffer.from('c3', 'hex'), '']), text('ok')])],
+    script: () => [
+      write([...fragments(Opcode.binary, [Buffer.from('c3', 'hex'), '']), text('ok')]),
+    ],
     expect: { messages: [Buffer.from('c3', 'hex'), 'ok'], outcome: works },
   },
 ];
@@ -161,8 +175,11 @@ export const utf8: readonly Case[] = [
     good(`noncharacters/${name}`, `${name} are valid`, bytes, [write(text(bytes))]),
   ),
   ...[1, 2, 3, 5, 1000].map((piece) =>
-    good(`mixed/fragments-of-${String(piece)}`, `mixed text cut every ${String(piece)} octets`,
-      Buffer.from(textOf(3000)), [write(fragments(Opcode.text, slices(Buffer.from(textOf(3000)), piece)))],
+    good(
+      `mixed/fragments-of-${String(piece)}`,
+      `mixed text cut every ${String(piece)} octets`,
+      Buffer.from(textOf(3000)),
+      [write(fragments(Opcode.text, slices(Buffer.from(textOf(3000)), piece)))],
     ),
   ),
   ...invalid.flatMap(invalidCases),

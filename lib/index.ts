@@ -1,0 +1,10 @@
+/**
+ * A WebSocket client for Node.js: a port of Python's `aiowebsocket`.
+ * @packageDocumentation
+ */
+export * from './converses.js';
+export * from './enumerations.js';
+export * from './exceptions.js';
+export * from './freams.js';
+export * from './handshakes.js';
+export * from './parts.js';
