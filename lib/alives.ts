@@ -89,7 +89,10 @@ export class AliveWatch {
     } else {
       this.#lookAtPing();
       if (pongTimeout > 0 && this.#taken !== undefined && this.#sinceTaken() >= pongTimeout) {
-        this.#fail('pong', `a ping was not answered within ${String(pongTimeout)} ms (pongTimeout)`);
+        this.#fail(
+          'pong',
+          `a ping was not answered within ${String(pongTimeout)} ms (pongTimeout)`,
+        );
         return;
       }
     }

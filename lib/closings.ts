@@ -3,8 +3,15 @@
  * @packageDocumentation
  */
 import { isCloseCode, StatusCodes } from './enumerations.js';
-import { connectionClosed, wrongType, wrongValue, type ConnectionClosed } from './exceptions.js';
-import { controlPayload, describeValue, MAX_CONTROL_PAYLOAD, type CloseInfo } from './parts.js';
+import { ConnectionClosedError, ConnectionClosedOK, type ConnectionClosed } from './exceptions.js';
+import type { CloseInfo } from './parts.js';
+import {
+  MAX_CONTROL_PAYLOAD,
+  controlPayload,
+  describeValue,
+  wrongType,
+  wrongValue,
+} from './values.js';
 
 interface CloseBody {
   readonly code: number;
@@ -16,7 +23,8 @@ interface CloseBody {
  * @throws TypeError or RangeError
  */
 export function checkClose(code: unknown, reason: unknown): void {
-  if (typeof code !== 'number') throw wrongType(`code must be a number, got ${describeValue(code)}`);
+  if (typeof code !== 'number')
+    throw wrongType(`code must be a number, got ${describeValue(code)}`);
   if (!isCloseCode(code)) {
     throw wrongValue(
       `code must be 1000-1003, 1007-1014 or 3000-4999 (RFC 6455 section 7.4), got ${String(code)}`,
@@ -34,6 +42,14 @@ export function closePayload(code: number, reason: string): Buffer {
   const body = Buffer.from(`..${reason}`);
   body.writeUInt16BE(code);
   return body;
+}
+
+/** The error for a connection that ended with this code. */
+export function connectionClosed(code: number, reason: string, cause?: unknown): ConnectionClosed {
+  const options = cause === undefined ? undefined : { cause };
+  return code === 1000 || code === 1001 || code === 1005
+    ? new ConnectionClosedOK('ERR_CLOSED_OK', code, reason, options)
+    : new ConnectionClosedError('ERR_CLOSED', code, reason, options);
 }
 
 /** The record of the closing handshake, and of what went wrong before it. */

@@ -5,9 +5,9 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
-import { checkClose, Closing } from './closings.js';
+import { checkClose, Closing, connectionClosed } from './closings.js';
 import { SocketState } from './enumerations.js';
-import { connectionClosed, InvalidStateError, wrongType } from './exceptions.js';
+import { InvalidStateError } from './exceptions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
 import { runHook } from './hooks.js';
@@ -23,15 +23,8 @@ import {
   type Numbers,
   type TransportOptions,
 } from './options.js';
-import {
-  authority,
-  describeValue,
-  parseUri,
-  raise,
-  type ByteSink,
-  type CloseInfo,
-  type Remote,
-} from './parts.js';
+import { parseUri, type ByteSink, type CloseInfo, type Remote } from './parts.js';
+import { authority, describeValue, raise, wrongType } from './values.js';
 import { openTransport, TransportSink } from './transports.js';
 
 export {
@@ -275,7 +268,7 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     try {
       checkClose(code, reason);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     if (this.state >= SocketState.opened) void this.#converse?.close(code, reason);
     else this.#giveUp('closeConnection()');
@@ -318,7 +311,7 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     listener: (...args: AioWebSocketEvents[E]) => void,
     context?: unknown,
   ): this {
-    super.on(event, listener as never, context);
+    super.on(event, listener, context);
     return this.#attached(event, listener, context, false);
   }
 
@@ -335,7 +328,7 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     listener: (...args: AioWebSocketEvents[E]) => void,
     context?: unknown,
   ): this {
-    super.once(event, listener as never, context);
+    super.once(event, listener, context);
     return this.#attached(event, listener, context, true);
   }
 
@@ -509,7 +502,11 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
 
   #tell<E extends keyof AioWebSocketEvents>(event: E, ...args: AioWebSocketEvents[E]): void {
     try {
-      (this.emit as (event: E, ...args: AioWebSocketEvents[E]) => boolean).call(this, event, ...args);
+      (this.emit as (event: E, ...args: AioWebSocketEvents[E]) => boolean).call(
+        this,
+        event,
+        ...args,
+      );
     } catch (error) {
       raise(error);
     }
@@ -557,7 +554,9 @@ function socketAddress(
 
 function checkTls(remote: Remote, { ssl }: AioWebSocketOptions): void {
   if (remote.ssl && ssl === false) {
-    throw wrongType('ssl: a wss URI never goes out in plain text; use ws:// if that is what you want');
+    throw wrongType(
+      'ssl: a wss URI never goes out in plain text; use ws:// if that is what you want',
+    );
   }
   if (!remote.ssl && ssl !== undefined && ssl !== false) {
     throw wrongType('ssl: a ws URI is not encrypted; use wss://');

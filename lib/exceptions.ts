@@ -171,21 +171,3 @@ export class ConnectionClosedOK extends ConnectionClosed {
 export class ConnectionClosedError extends ConnectionClosed {
   override readonly name = 'ConnectionClosedError';
 }
-
-/** The error for a connection that ended with this code. */
-export function connectionClosed(code: number, reason: string, cause?: unknown): ConnectionClosed {
-  const options = cause === undefined ? undefined : { cause };
-  return code === 1000 || code === 1001 || code === 1005
-    ? new ConnectionClosedOK('ERR_CLOSED_OK', code, reason, options)
-    : new ConnectionClosedError('ERR_CLOSED', code, reason, options);
-}
-
-/** A `TypeError` for an argument of the wrong kind. */
-export function wrongType(message: string): TypeError {
-  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
-}
-
-/** A `RangeError` for an argument of the right kind with a value that is not allowed. */
-export function wrongValue(message: string): RangeError {
-  return Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
-}

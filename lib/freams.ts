@@ -5,19 +5,13 @@
  */
 import { EventEmitter } from 'eventemitter3';
 import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerations.js';
-import { FrameError, wrongType, wrongValue } from './exceptions.js';
+import { FrameError } from './exceptions.js';
 import { Assembly, type PieceSink } from './assemblies.js';
 import { maskBytes, maskingKey } from './masks.js';
 import { headerSize, Output, packHeader } from './outputs.js';
 import { numberOption, type LimitOptions } from './options.js';
-import {
-  bytesOf,
-  controlPayload,
-  describeValue,
-  raise,
-  type ByteSink,
-  type Message,
-} from './parts.js';
+import type { ByteSink, Message } from './parts.js';
+import { bytesOf, controlPayload, describeValue, raise, wrongType, wrongValue } from './values.js';
 import { PullQueue } from './queues.js';
 import { decodeUtf8 } from './utf8.js';
 
@@ -94,7 +88,10 @@ export class Frames extends EventEmitter<FramesEvents> {
    */
   constructor(write: FramesWrite | ByteSink, options: FramesOptions = {}) {
     super();
-    if (typeof write !== 'function' && typeof (write as ByteSink | undefined)?.write !== 'function') {
+    if (
+      typeof write !== 'function' &&
+      typeof (write as ByteSink | undefined)?.write !== 'function'
+    ) {
       throw wrongType(`write must be a function or a ByteSink, got ${describeValue(write)}`);
     }
     this.#output = new Output(typeof write === 'function' ? keepBytes(write) : write);
@@ -367,7 +364,10 @@ export class Frames extends EventEmitter<FramesEvents> {
     frame.fin = first >= FIN;
     frame.rsv = first & RSV;
     frame.opcode = opcode;
-    if (opcode > ControlFrames.pong || (opcode > DataFrames.binary && opcode < ControlFrames.close)) {
+    if (
+      opcode > ControlFrames.pong ||
+      (opcode > DataFrames.binary && opcode < ControlFrames.close)
+    ) {
       throw protocolError(`reserved opcode 0x${opcode.toString(16)}`, [first]);
     }
     if (frame.rsv !== 0) {
@@ -405,7 +405,8 @@ export class Frames extends EventEmitter<FramesEvents> {
       const high = head.readUInt32BE(at + 2);
       if (high >= 0x8000_0000) throw protocolError('a length above 2^63', head, at, LONGEST_HEAD);
       length = high * 2 ** 32 + head.readUInt32BE(at + 6);
-      if (length < 65_536) throw protocolError('a length that is not minimal', head, at, LONGEST_HEAD);
+      if (length < 65_536)
+        throw protocolError('a length that is not minimal', head, at, LONGEST_HEAD);
     }
     frame.length = length;
     if (frame.opcode < ControlFrames.close) {
@@ -448,7 +449,8 @@ export class Frames extends EventEmitter<FramesEvents> {
   /** The first byte of an outgoing frame, checked (RFC 6455 sections 5.4 and 5.5). */
   #first(fin: boolean, code: number, rsv: number, length: number): number {
     if (code >= ControlFrames.close) {
-      if (code > ControlFrames.pong) throw wrongValue(`code must be an opcode, got ${String(code)}`);
+      if (code > ControlFrames.pong)
+        throw wrongValue(`code must be an opcode, got ${String(code)}`);
       if (!fin || length > 125) {
         throw wrongValue('a control frame has at most 125 bytes and is never fragmented');
       }
@@ -486,7 +488,12 @@ function headBytes(second: number): number {
   return length < 126 ? 2 : length === 126 ? 4 : LONGEST_HEAD;
 }
 
-function protocolError(what: string, bytes: Uint8Array | number[], at = 0, length = 16): FrameError {
+function protocolError(
+  what: string,
+  bytes: Uint8Array | number[],
+  at = 0,
+  length = 16,
+): FrameError {
   const shown = Buffer.from(bytes.slice(at, at + length)).toString('hex');
   return new FrameError('ERR_FRAME_PROTOCOL', `the server sent ${what} (bytes ${shown})`);
 }

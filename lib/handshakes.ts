@@ -8,7 +8,8 @@ import { EventEmitter } from 'eventemitter3';
 import { readBody } from './bodies.js';
 import { ConnectionError, HandShakeError, type ErrorCode } from './exceptions.js';
 import { numberOption, type HandShakeOptions } from './options.js';
-import { raise, type HeaderList, type Remote } from './parts.js';
+import type { HeaderList, Remote } from './parts.js';
+import { raise } from './values.js';
 import {
   checkHead,
   checkProtocols,
@@ -142,7 +143,11 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   protected verifyStatus(response: HandShakeResponse): void {
     if (response.status !== 101) {
       const { status, statusText } = response;
-      throw refuse('ERR_HANDSHAKE_STATUS', response, `HTTP ${String(status)} ${statusText}, not 101`);
+      throw refuse(
+        'ERR_HANDSHAKE_STATUS',
+        response,
+        `HTTP ${String(status)} ${statusText}, not 101`,
+      );
     }
   }
 
@@ -154,14 +159,20 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     }
     const connection = fieldTokens(response.rawHeaders, 'connection');
     if (!connection.some((token) => token.toLowerCase() === 'upgrade')) {
-      throw refuse('ERR_HANDSHAKE_UPGRADE', response, `Connection ${quote(connection)}, without "upgrade"`);
+      throw refuse(
+        'ERR_HANDSHAKE_UPGRADE',
+        response,
+        `Connection ${quote(connection)}, without "upgrade"`,
+      );
     }
   }
 
   /** @throws {HandShakeError} unless Sec-WebSocket-Accept answers our key, byte for byte */
   protected verifyAccept(response: HandShakeResponse): void {
     const key = findField(this.#sent, 'sec-websocket-key')?.[1] ?? '';
-    const expected = createHash('sha1').update(key + GUID).digest('base64');
+    const expected = createHash('sha1')
+      .update(key + GUID)
+      .digest('base64');
     const accepts = fieldLines(response, 'sec-websocket-accept');
     if (accepts.length !== 1 || accepts[0] !== expected) {
       throw refuse(
@@ -198,7 +209,11 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   protected selectExtensions(response: HandShakeResponse): string {
     const chosen = fieldLines(response, 'sec-websocket-extensions').join(', ');
     if (chosen !== '') {
-      throw refuse('ERR_HANDSHAKE_EXTENSIONS', response, `extensions that were not offered: ${chosen}`);
+      throw refuse(
+        'ERR_HANDSHAKE_EXTENSIONS',
+        response,
+        `extensions that were not offered: ${chosen}`,
+      );
     }
     return '';
   }
@@ -214,7 +229,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
       };
       const fail = (error: unknown): void => {
         settle(() => {
-          reject(error as Error);
+          reject(error);
         });
       };
       const onData = (chunk: Buffer): void => {

@@ -2,8 +2,9 @@
  * Messages on their way to the user: shown to listeners, kept for those who pull.
  * @packageDocumentation
  */
-import { ConnectionClosed, ConnectionClosedOK, TimeoutError, wrongType } from './exceptions.js';
-import { describeValue, raise, type Message } from './parts.js';
+import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
+import type { Message } from './parts.js';
+import { describeValue, raise, wrongType } from './values.js';
 import { PieceStream, type StreamOptions } from './pieces.js';
 import { PullQueue, type Waiter } from './queues.js';
 
@@ -142,7 +143,7 @@ export class Inbox {
         },
         fail: (error) => {
           settle();
-          reject(error as Error);
+          reject(error);
         },
       };
       const giveUp = (error: unknown): void => {
@@ -154,7 +155,9 @@ export class Inbox {
       };
       if (timeout !== undefined) {
         timer = setTimeout(() => {
-          giveUp(new TimeoutError(`no message came within ${String(timeout)} ms`, 'receive', 'open'));
+          giveUp(
+            new TimeoutError(`no message came within ${String(timeout)} ms`, 'receive', 'open'),
+          );
         }, timeout);
       }
       signal?.addEventListener('abort', onAbort, { once: true });

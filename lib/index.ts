@@ -8,3 +8,12 @@ export * from './exceptions.js';
 export * from './freams.js';
 export * from './handshakes.js';
 export * from './parts.js';
+export type {
+  ConverseOptions,
+  HandShakeOptions,
+  HeaderFields,
+  LimitOptions,
+  TlsOptions,
+  TransportOptions,
+  UnionFields,
+} from './options.js';

@@ -5,21 +5,21 @@
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { AliveWatch } from './alives.js';
-import { checkClose, Closing, closePayload } from './closings.js';
+import { checkClose } from './closings.js';
 import { ControlFrames, SocketState, StatusCodes } from './enumerations.js';
-import { ConnectionError, FrameError, TimeoutError } from './exceptions.js';
+import { Ending } from './endings.js';
+import { Flow } from './flows.js';
 import { Frames } from './freams.js';
 import { Inbox, type Audience, type MessageListener, type ReceiveOptions } from './inboxes.js';
 import { Lifecycle } from './lifecycles.js';
 import { maskingKey } from './masks.js';
 import { checkOptions, numberOptions, type ConverseOptions, type Numbers } from './options.js';
 import { Outbox, quietly, type SendOptions } from './outboxes.js';
-import { controlPayload, raise, type CloseInfo, type Message, type SendData } from './parts.js';
+import type { CloseInfo, Message, SendData } from './parts.js';
+import { controlPayload, raise } from './values.js';
 import type { PieceStream, StreamOptions } from './pieces.js';
 import { PingLedger } from './pings.js';
-import { runHook } from './hooks.js';
-import { Alarm } from './timers.js';
-import { readTransport, TransportSink } from './transports.js';
+import { TransportSink } from './transports.js';
 
 export type { ReceiveOptions } from './inboxes.js';
 export type { SendOptions } from './outboxes.js';
@@ -76,23 +76,12 @@ export class Converse extends EventEmitter<ConverseEvents> {
   readonly #frames: Frames;
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
-  readonly #closing = new Closing();
   readonly #pings = new PingLedger();
   readonly #watch: AliveWatch;
-  readonly #closeAlarm = new Alarm(() => {
-    this.#closeTimedOut();
-  });
+  readonly #ending: Ending;
+  readonly #flow: Flow;
   #settleClosed!: (info: CloseInfo) => void;
-  #closeCalled = false;
-  /** Whether `beforeClose` is at work: it may still send. */
-  #closeHooked = false;
-  #terminated = false;
-  #reading = false;
-  #flowPaused = false;
-  #pausedByUser = false;
-  #pausedByQueues = 0;
   #owedPong: Buffer | undefined;
-  #finished = false;
 
   /**
    * @param transport an open byte stream on which the opening handshake is over
@@ -116,7 +105,11 @@ export class Converse extends EventEmitter<ConverseEvents> {
     this.#inbox = this.#makeInbox();
     this.#outbox = this.#makeOutbox();
     this.#watch = this.#makeWatch(sink);
-    this.#listen();
+    this.#ending = this.#makeEnding();
+    this.#flow = this.#makeFlow();
+    this.#frames.on('message', this.#onMessage);
+    this.#frames.on('ping', this.#onPing);
+    this.#frames.on('pong', this.#onPong);
     // Listeners attached in this turn, and promises that resolve in it, must miss nothing.
     setImmediate(this.#startReading);
   }
@@ -169,7 +162,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
 
   /** Messages, until the connection closes; leaving the loop does not close it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
-    return this.#inbox.iterate(() => this.#closing.refusal());
+    return this.#inbox.iterate(() => this.#ending.refusal());
   }
 
   /**
@@ -180,7 +173,8 @@ export class Converse extends EventEmitter<ConverseEvents> {
    */
   ping(data?: string | ArrayBufferView | ArrayBuffer): Promise<number> {
     return this.#control(() => {
-      const payload = data === undefined ? newPingPayload() : Buffer.from(controlPayload(data, 'data'));
+      const payload =
+        data === undefined ? newPingPayload() : Buffer.from(controlPayload(data, 'data'));
       return () => {
         this.#frames.write(true, ControlFrames.ping, payload);
         return this.#pings.sent(payload);
@@ -213,49 +207,38 @@ export class Converse extends EventEmitter<ConverseEvents> {
     try {
       checkClose(code, reason);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
-    if (!this.#closeCalled && !this.#finished && !this.#closing.sent) {
-      this.#closeCalled = true;
-      this.#closing.initiatedBy ??= 'local';
-      this.#closeAlarm.set(this.#numbers.closeTimeout);
-      this.#beginClose(code, reason);
-    }
+    this.#ending.close(code, reason);
     return this.closed;
   }
 
   /** Ends at once: no Close frame, no waiting. What is unsent is lost. */
   terminate(): void {
-    if (this.#finished) return;
-    this.#terminated = true;
-    this.#closing.initiatedBy ??= 'local';
-    this.#frames.stop();
-    this.transport.destroy();
+    this.#ending.terminate();
   }
 
   /** Stops reading: the server feels it. Timers of silence stand still. */
   pause(): void {
-    this.#pausedByUser = true;
-    this.#updateFlow();
+    this.#flow.byUser = true;
   }
 
   /** Reads on. */
   resume(): void {
-    this.#pausedByUser = false;
-    this.#updateFlow();
+    this.#flow.byUser = false;
   }
 
   /** The process lives while the connection does: the default. */
   ref(): this {
     (this.transport as Partial<{ ref(): void }>).ref?.();
-    this.#closeAlarm.hold(true);
+    this.#ending.hold(true);
     return this;
   }
 
   /** The connection alone does not keep the process alive. */
   unref(): this {
     (this.transport as Partial<{ unref(): void }>).unref?.();
-    this.#closeAlarm.hold(false);
+    this.#ending.hold(false);
     return this;
   }
 
@@ -290,56 +273,24 @@ export class Converse extends EventEmitter<ConverseEvents> {
 
   /** @internal The connection cannot go on. */
   fail(error: Error): void {
-    const closing = this.#closing;
-    if (this.#finished || this.#terminated || closing.error !== undefined) return;
-    if (closing.received !== undefined) {
-      // The closing handshake is over: how the TCP connection ends is no failure.
-      this.transport.destroy();
-      return;
-    }
-    closing.error = error;
-    closing.initiatedBy ??= error instanceof ConnectionError ? 'remote' : 'local';
-    this.#watch.hold();
-    this.#frames.stop();
-    if (error instanceof FrameError && !closing.sent) this.#failPolitely(error.closeCode);
-    else this.transport.destroy();
-    this.#tell('error', error);
-    this.#rejectPending(error);
+    this.#ending.fail(error);
   }
 
   // ---- bytes in ----
 
   readonly #startReading = (): void => {
-    if (this.#finished) return;
-    if (this.transport.destroyed) {
-      this.#onTransportClose();
-      return;
-    }
-    this.#reading = true;
-    this.#updateFlow();
-    const { head } = this.#parts;
-    if (head !== undefined && head.length > 0) this.#onChunk(head);
-    readTransport(this.transport, this.#onChunk);
-    if (this.#flowPaused) this.transport.pause();
-    else this.#watch.start();
-  };
-
-  readonly #onChunk = (chunk: Buffer): void => {
-    this.#watch.heard();
-    try {
-      this.#frames.feed(chunk);
-    } catch (error) {
-      this.fail(error as Error);
-    }
+    if (this.#ending.finished) return;
+    if (this.transport.destroyed) this.#ending.vanished();
+    else this.#flow.start(this.#parts.head);
   };
 
   readonly #onMessage = (message: Message): void => {
-    if (this.#closing.sent) this.#closing.discarded++;
+    if (this.#ending.closeSent) this.#ending.discard();
     else this.#inbox.deliver(message, this.#frames.messageBytes);
   };
 
   readonly #onPing = (payload: Buffer): void => {
-    if (this.#autoPong && !this.#closing.sent) {
+    if (this.#autoPong && !this.#ending.closeSent) {
       // A server that pings and does not read gets one answer, to its latest ping.
       if (this.bufferedAmount > this.#numbers.highWaterMark) this.#owedPong = payload;
       else this.#frames.pong(payload);
@@ -351,44 +302,13 @@ export class Converse extends EventEmitter<ConverseEvents> {
     this.#tell('pong', payload, this.#pings.answered(payload));
   };
 
-  /** Pauses and resumes the socket as the user and the queues ask. */
-  #updateFlow(): void {
-    const { sent, received, error } = this.#closing;
-    const ending = sent || received !== undefined || error !== undefined;
-    const pause = !ending && (this.#pausedByUser || this.#pausedByQueues > 0);
-    if (!this.#reading || pause === this.#flowPaused) return;
-    this.#flowPaused = pause;
-    if (pause) {
-      this.#frames.pause();
-      this.transport.pause();
-      this.#watch.hold();
-    } else {
-      // Not within the call that made room: what waits may be many messages.
-      setImmediate(this.#readOn);
-    }
-  }
-
-  readonly #readOn = (): void => {
-    if (this.#flowPaused || this.#finished) return;
-    try {
-      this.#frames.resume();
-    } catch (error) {
-      this.fail(error as Error);
-    }
-    if (this.#flowPaused) return;
-    this.transport.resume();
-    if (this.#closing.error === undefined && this.#closing.received === undefined) {
-      this.#watch.start();
-    }
-  };
-
   // ---- bytes out ----
 
   readonly #onTaken = (): void => {
     const owed = this.#owedPong;
     if (owed !== undefined && this.bufferedAmount <= this.#numbers.highWaterMark) {
       this.#owedPong = undefined;
-      if (!this.#closing.sent) this.#frames.pong(owed);
+      if (!this.#ending.closeSent) this.#frames.pong(owed);
     }
     if (this.#outbox.crowded && this.#outbox.relieve()) this.#tell('drain');
   };
@@ -399,161 +319,9 @@ export class Converse extends EventEmitter<ConverseEvents> {
     try {
       write = check();
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
-    const refusal = this.#refusal();
-    return quietly(refusal === undefined ? write() : Promise.reject(refusal));
-  }
-
-  /** Why nothing can be sent; undefined while it can. */
-  #refusal(): Error | undefined {
-    const open = !this.#closing.sent && !this.#finished && this.#closing.error === undefined;
-    return open && (!this.#closeCalled || this.#closeHooked) ? undefined : this.#closing.refusal();
-  }
-
-  // ---- closing ----
-
-  #beginClose(code: number, reason: string): void {
-    this.#closing.intended = { code, reason };
-    this.#closeHooked = true;
-    runHook(
-      () => this.#parts.beforeClose?.(code, reason),
-      this.#numbers.closeTimeout,
-      (error) => {
-        this.#tell('error', error);
-      },
-      () => {
-        this.#closeHooked = false;
-        this.#closeInTurn(code, reason);
-      },
-    );
-  }
-
-  /** What was sent before goes out before. */
-  #closeInTurn(code: number, reason: string): void {
-    const settled = this.#outbox.whenSettled();
-    if (settled === undefined) this.#sendClose(code, reason);
-    else {
-      void settled.then(() => {
-        this.#sendClose(code, reason);
-      });
-    }
-  }
-
-  #sendClose(code: number, reason: string): void {
-    const closing = this.#closing;
-    if (closing.sent || this.#finished || closing.error !== undefined) return;
-    this.#frames.write(true, ControlFrames.close, closePayload(code, reason));
-    this.#frames.flush();
-    closing.sent = true;
-    this.#enterClosing();
-  }
-
-  #enterClosing(): void {
-    if (!this.#closeAlarm.pending) this.#closeAlarm.set(this.#numbers.closeTimeout);
-    if (this.state < SocketState.closing) this.#lifecycle.move(SocketState.closing);
-    this.#updateFlow();
-  }
-
-  /** RFC 6455 section 7.1.7: tell the peer why, then read and drop until its end of the stream. */
-  #failPolitely(closeCode: number): void {
-    this.#frames.write(true, ControlFrames.close, closePayload(closeCode, ''));
-    this.#frames.flush();
-    this.#closing.sent = true;
-    this.transport.end();
-    this.#enterClosing();
-    this.transport.resume();
-  }
-
-  readonly #onPeerClose = (code: number, reason: string): void => {
-    const closing = this.#closing;
-    closing.received = { code, reason };
-    closing.initiatedBy ??= 'remote';
-    this.#watch.hold();
-    this.#sendClose(code, '');
-    this.#enterClosing();
-    this.#rejectPending(closing.refusal());
-  };
-
-  readonly #onTransportEnd = (): void => {
-    const { received, sent, error } = this.#closing;
-    if (received === undefined && error === undefined) {
-      this.fail(
-        new ConnectionError(
-          'ERR_CONNECTION_LOST',
-          'the server ended the connection without a Close frame',
-          sent ? 'closing' : 'open',
-        ),
-      );
-      return;
-    }
-    this.transport.end(() => {
-      this.transport.destroy();
-    });
-  };
-
-  readonly #onTransportError = (cause: Error): void => {
-    this.fail(
-      new ConnectionError(
-        'ERR_CONNECTION_RESET',
-        `the connection broke: ${cause.message}`,
-        this.#closing.sent ? 'closing' : 'open',
-        { cause },
-      ),
-    );
-  };
-
-  readonly #onTransportClose = (): void => {
-    const { received, error } = this.#closing;
-    if (received === undefined && error === undefined) this.#onTransportEnd();
-    this.#finish();
-  };
-
-  #closeTimedOut(): void {
-    const { received, error } = this.#closing;
-    if (received !== undefined || error !== undefined) {
-      this.transport.destroy();
-      return;
-    }
-    const limit = String(this.#numbers.closeTimeout);
-    this.fail(
-      new TimeoutError(
-        `the closing handshake took longer than ${limit} ms (closeTimeout)`,
-        'close',
-        'closing',
-      ),
-    );
-  }
-
-  #rejectPending(error: Error): void {
-    const refusal = this.#closing.refusal();
-    this.#inbox.end(refusal, error);
-    this.#outbox.end(error);
-    this.#pings.fail(error);
-  }
-
-  /** The transport is gone: nothing outlives it. */
-  #finish(): void {
-    if (this.#finished) return;
-    this.#finished = true;
-    this.#closeAlarm.clear();
-    this.#watch.hold();
-    this.#frames.stop();
-    const info = this.#closing.info();
-    this.#lifecycle.move(SocketState.closed);
-    this.#rejectPending(info.error ?? this.#closing.refusal());
-    const conclude = (): void => {
-      this.#tell('close', info.code, info.reason, info);
-      this.#settleClosed(info);
-    };
-    runHook(
-      () => this.#parts.afterClose?.(info),
-      this.#numbers.closeTimeout,
-      (error) => {
-        this.#tell('error', error);
-      },
-      conclude,
-    );
+    return quietly(this.#ending.sendable ? write() : Promise.reject(this.#ending.refusal()));
   }
 
   // ---- making ----
@@ -567,12 +335,10 @@ export class Converse extends EventEmitter<ConverseEvents> {
         maxQueue,
         maxQueueBytes,
         pause: () => {
-          this.#pausedByQueues++;
-          this.#updateFlow();
+          this.#flow.count(true);
         },
         resume: () => {
-          this.#pausedByQueues--;
-          this.#updateFlow();
+          this.#flow.count(false);
         },
         divert: (stream) => {
           this.#frames.divert(stream);
@@ -596,7 +362,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
       write: (fin, code, data) => {
         this.#frames.write(fin, code, data);
       },
-      refusal: () => this.#refusal(),
+      refusal: () => (this.#ending.sendable ? undefined : this.#ending.refusal()),
       fail: (error) => {
         this.fail(error);
       },
@@ -623,14 +389,49 @@ export class Converse extends EventEmitter<ConverseEvents> {
     });
   }
 
-  #listen(): void {
-    this.#frames.on('message', this.#onMessage);
-    this.#frames.on('ping', this.#onPing);
-    this.#frames.on('pong', this.#onPong);
-    this.#frames.on('close', this.#onPeerClose);
-    this.transport.on('end', this.#onTransportEnd);
-    this.transport.on('error', this.#onTransportError);
-    this.transport.on('close', this.#onTransportClose);
+  #makeEnding(): Ending {
+    return new Ending({
+      transport: this.transport,
+      frames: this.#frames,
+      lifecycle: this.#lifecycle,
+      closeTimeout: this.#numbers.closeTimeout,
+      beforeClose: (code, reason) => this.#parts.beforeClose?.(code, reason),
+      afterClose: (info) => this.#parts.afterClose?.(info),
+      whenSettled: () => this.#outbox.whenSettled(),
+      onEnding: () => {
+        this.#flow.update();
+      },
+      onNothingMore: (error, refusal) => {
+        this.#inbox.end(refusal, error);
+        this.#outbox.end(error);
+        this.#pings.fail(error);
+      },
+      onError: (error) => {
+        this.#tell('error', error);
+      },
+      onClosed: (info) => {
+        this.#tell('close', info.code, info.reason, info);
+        this.#settleClosed(info);
+      },
+    });
+  }
+
+  #makeFlow(): Flow {
+    const ending = this.#ending;
+    return new Flow({
+      transport: this.transport,
+      frames: this.#frames,
+      watch: this.#watch,
+      get ending() {
+        return ending.begun;
+      },
+      get finished() {
+        return ending.finished;
+      },
+      fail: (error) => {
+        ending.fail(error);
+      },
+    });
   }
 
   readonly #onState = (state: SocketState, previous: SocketState): void => {

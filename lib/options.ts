@@ -4,8 +4,7 @@
  */
 import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
-import { wrongType, wrongValue } from './exceptions.js';
-import { describeValue } from './parts.js';
+import { describeValue, wrongType, wrongValue } from './values.js';
 
 /** Header fields by name; a list of values is sent as that many fields. */
 export type HeaderFields = Readonly<Record<string, string | number | readonly string[]>>;
@@ -189,9 +188,11 @@ const isObject: Check = (value) =>
 const CHECKS: Readonly<Record<string, Check>> = {
   headers: (value) => isObject(value) && 'a list of lines or an object',
   unionHeader: (value) => (Array.isArray(value) ? 'an object' : isObject(value)),
-  origin: (value) => (value === false || typeof value === 'string' ? undefined : 'a string or false'),
+  origin: (value) =>
+    value === false || typeof value === 'string' ? undefined : 'a string or false',
   protocols: (value) => (Array.isArray(value) ? undefined : 'a list of strings'),
-  ssl: (value) => (typeof value === 'boolean' ? undefined : isObject(value) && 'a boolean or TLS options'),
+  ssl: (value) =>
+    typeof value === 'boolean' ? undefined : isObject(value) && 'a boolean or TLS options',
   lookup: isFunction,
   family: (value) => (value === 0 || value === 4 || value === 6 ? undefined : '0, 4 or 6'),
   localAddress: (value) => (typeof value === 'string' ? undefined : 'a string'),
@@ -219,4 +220,5 @@ export function checkOptions(options: unknown): void {
   }
 }
 
-const knownOptions = (): string => [...Object.keys(CHECKS), ...Object.keys(NUMBERS)].sort().join(', ');
+const knownOptions = (): string =>
+  [...Object.keys(CHECKS), ...Object.keys(NUMBERS)].sort().join(', ');

@@ -3,8 +3,9 @@
  * @packageDocumentation
  */
 import { DataFrames, StatusCodes } from './enumerations.js';
-import { FrameError, InvalidStateError, wrongType, wrongValue } from './exceptions.js';
-import { bytesOf, describeValue, type Data, type SendData } from './parts.js';
+import { FrameError, InvalidStateError } from './exceptions.js';
+import type { Data, SendData } from './parts.js';
+import { bytesOf, describeValue, wrongType, wrongValue } from './values.js';
 import { SendQueue, type SendTask } from './sends.js';
 import { isUtf8 } from 'node:buffer';
 import { checkUtf8 } from './utf8.js';
@@ -61,7 +62,7 @@ export class Outbox {
   #drains: Settler[] = [];
   /** Ends of text that is sent in pieces of bytes: a character may be cut. */
   #tail: Buffer | undefined;
-  #iterators = new Set<{ return?(): unknown }>();
+  readonly #iterators = new Set<{ return?(): unknown }>();
 
   constructor(host: OutboxHost) {
     this.#host = host;
@@ -77,7 +78,7 @@ export class Outbox {
     try {
       return this.#send(data, options ?? {});
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -136,11 +137,16 @@ export class Outbox {
     const continues = code === DataFrames.cont || (code === undefined && fin !== undefined);
     if (source !== undefined) {
       if (fin !== undefined || code === DataFrames.cont) {
-        throw wrongType('an iterable is a whole message: fin and DataFrames.cont are for its pieces');
+        throw wrongType(
+          'an iterable is a whole message: fin and DataFrames.cont are for its pieces',
+        );
       }
-      return this.#enter((task) => {
-        this.#queue.add(task);
-      }, () => this.#sendPieces(source, code));
+      return this.#enter(
+        (task) => {
+          this.#queue.add(task);
+        },
+        () => this.#sendPieces(source, code),
+      );
     }
     const message = whole as string | Buffer | Blob;
     const inPieces = this.#queue.inPieces;
@@ -161,9 +167,12 @@ export class Outbox {
       return this.drained();
     }
     const kept = keep(message);
-    return this.#enter((task) => {
-      this.#queue.add(task);
-    }, () => this.#writeData(true, opcode, kept));
+    return this.#enter(
+      (task) => {
+        this.#queue.add(task);
+      },
+      () => this.#writeData(true, opcode, kept),
+    );
   }
 
   #sendPiece(message: string | Buffer | Blob, opcode: DataFrames, fin: boolean): Promise<void> {
@@ -171,9 +180,12 @@ export class Outbox {
     if (this.#tail !== undefined) this.#tail = textTail(this.#tail, message, fin);
     if (fin) this.#tail = undefined;
     const kept = keep(message);
-    return this.#enter((task) => {
-      this.#queue.addPiece(task, fin);
-    }, () => this.#writeData(fin, opcode, kept));
+    return this.#enter(
+      (task) => {
+        this.#queue.addPiece(task, fin);
+      },
+      () => this.#writeData(fin, opcode, kept),
+    );
   }
 
   /** Runs in its turn; settles once there is room. */
@@ -187,7 +199,7 @@ export class Outbox {
           this.drained().then(resolve, reject);
         };
         const fail = (error: unknown): void => {
-          if (this.#waiting.delete(settler)) reject(error as Error);
+          if (this.#waiting.delete(settler)) reject(error);
         };
         add(() => {
           try {
@@ -323,7 +335,8 @@ function textTail(tail: Buffer, data: string | Buffer | Blob, last: boolean): Bu
   // What a Blob holds is known only later: it is checked alone.
   if (data instanceof Blob) return tail;
   const bytes = typeof data === 'string' ? NOTHING : Buffer.concat([tail, data]);
-  const valid = typeof data === 'string' ? (tail.length > 0 ? -1 : 0) : checkUtf8(bytes, 0, bytes.length);
+  const valid =
+    typeof data === 'string' ? (tail.length > 0 ? -1 : 0) : checkUtf8(bytes, 0, bytes.length);
   if (valid < 0 || (last && valid !== bytes.length)) throw notText();
   return bytes.subarray(valid);
 }

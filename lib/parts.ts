@@ -2,7 +2,8 @@
  * Where to connect, and the types that the layers above share. Mirrors `aiowebsocket/parts.py`.
  * @packageDocumentation
  */
-import { InvalidURI, wrongType, wrongValue } from './exceptions.js';
+import { InvalidURI } from './exceptions.js';
+import { describeValue, wrongType } from './values.js';
 
 /** A message as it is received: text as a string, binary as a Buffer of its own. */
 export type Message = string | Buffer;
@@ -111,83 +112,11 @@ function parseAuthority(text: string, fail: (why: string, cause?: unknown) => ne
   }
 }
 
-function userinfo(
-  url: URL,
-  fail: (why: string, cause?: unknown) => never,
-): { userinfo?: string } {
+function userinfo(url: URL, fail: (why: string, cause?: unknown) => never): { userinfo?: string } {
   if (url.username === '' && url.password === '') return {};
   try {
     return { userinfo: decodeURIComponent(`${url.username}:${url.password}`) };
   } catch (error) {
     return fail('the user or password is not valid percent-encoded UTF-8', error);
   }
-}
-
-/** `host` or `host:port` as it stands in Host and Origin: brackets around IPv6, no default port. */
-export function authority(remote: Remote): string {
-  const host = remote.host.includes(':') ? `[${remote.host}]` : remote.host;
-  return remote.port === (remote.ssl ? 443 : 80) ? host : `${host}:${String(remote.port)}`;
-}
-
-/** Without the optional white space around a field's value (RFC 9110 section 5.6.3), in linear time. */
-export function trimField(text: string): string {
-  const blank = (at: number): boolean => text[at] === ' ' || text[at] === '\t';
-  let from = 0;
-  let to = text.length;
-  while (from < to && blank(from)) from++;
-  while (to > from && blank(to - 1)) to--;
-  return text.slice(from, to);
-}
-
-/** What a wrong argument was, for an error message: `number 5`, `null`, `Float32Array`. */
-export function describeValue(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
-  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`;
-  if (typeof value === 'function') return 'a function';
-  return `${typeof value} ${String(value as number | bigint | boolean | symbol)}`;
-}
-
-/** The bytes of a view or an ArrayBuffer, not copied; `undefined` for anything else. */
-export function bytesOf(data: unknown): Buffer | undefined {
-  if (Buffer.isBuffer(data)) return data;
-  if (ArrayBuffer.isView(data)) {
-    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  }
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return Buffer.from(data);
-  return undefined;
-}
-
-/** Most bytes that the payload of a control frame may have (RFC 6455 section 5.5). */
-export const MAX_CONTROL_PAYLOAD = 125;
-
-/**
- * The bytes of a control frame's payload.
- * @throws a TypeError or RangeError that names `what`
- */
-export function controlPayload(
-  data: string | ArrayBufferView | ArrayBuffer,
-  what: string,
-  most = MAX_CONTROL_PAYLOAD,
-): Buffer {
-  const bytes = typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
-  if (bytes === undefined) {
-    throw wrongType(`${what} must be a string or bytes, got ${describeValue(data)}`);
-  }
-  if (bytes.length > most) {
-    throw wrongValue(
-      `${what} must be at most ${String(most)} bytes, got ${String(bytes.length)} (RFC 6455 section 5.5)`,
-    );
-  }
-  return bytes;
-}
-
-/**
- * A listener's bug is the application's: it surfaces there as an uncaught exception, and never
- * wedges the protocol.
- */
-export function raise(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
 }

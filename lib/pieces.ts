@@ -103,7 +103,7 @@ export class PieceStream implements PieceSink, Waiter<Message>, AsyncIterableIte
         },
         fail: (error) => {
           if (error === END) resolve({ value: undefined, done: true });
-          else reject(error as Error);
+          else reject(error);
         },
       });
     });

@@ -2,16 +2,9 @@
  * The fields of the request that opens a connection (RFC 6455 section 4.1).
  * @packageDocumentation
  */
-import { wrongType, wrongValue } from './exceptions.js';
 import type { HandShakeOptions, HeaderFields, UnionFields } from './options.js';
-import {
-  authority,
-  describeValue,
-  trimField,
-  type HeaderField,
-  type HeaderList,
-  type Remote,
-} from './parts.js';
+import type { HeaderField, HeaderList, Remote } from './parts.js';
+import { authority, describeValue, trimField, wrongType, wrongValue } from './values.js';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const FIELD_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)$/;
@@ -52,7 +45,8 @@ export function requestFields(
   options: HandShakeOptions,
   createKey: () => string,
 ): RequestHead {
-  if (Array.isArray(options.headers)) return exactHead(remote, options, options.headers as string[]);
+  if (Array.isArray(options.headers))
+    return exactHead(remote, options, options.headers as string[]);
   const { headers } = options as { headers?: HeaderFields };
   const fields = headers === undefined ? [] : objectFields('headers', headers);
   const add = (name: string, value: string): void => {
@@ -102,7 +96,12 @@ export function checkHead(head: string): HeaderList {
   requireToken(fields, 'Connection', 'upgrade');
   requireOne(fields, 'Host', () => true, 'the host');
   requireOne(fields, 'Sec-WebSocket-Key', (value) => KEY.test(value), '16 bytes in base64');
-  requireOne(fields, 'Sec-WebSocket-Version', (value) => value === '13', '13, the only version spoken');
+  requireOne(
+    fields,
+    'Sec-WebSocket-Version',
+    (value) => value === '13',
+    '13, the only version spoken',
+  );
   checkProtocols(fieldTokens(fields, 'sec-websocket-protocol'), 'Sec-WebSocket-Protocol');
   return fields;
 }
@@ -111,7 +110,9 @@ export function checkHead(head: string): HeaderList {
 export function checkProtocols(protocols: readonly unknown[], what: string): void {
   for (const protocol of protocols) {
     if (typeof protocol !== 'string' || !TOKEN.test(protocol)) {
-      throw wrongType(`${what} must hold tokens (RFC 6455 section 4.1), got ${describeValue(protocol)}`);
+      throw wrongType(
+        `${what} must hold tokens (RFC 6455 section 4.1), got ${describeValue(protocol)}`,
+      );
     }
   }
   if (new Set(protocols).size !== protocols.length) {
@@ -129,7 +130,11 @@ function basicAuthorization(userinfo: string): string {
 }
 
 /** A list goes out byte for byte; options that would change it are refused. */
-function exactHead(remote: Remote, options: HandShakeOptions, list: readonly string[]): RequestHead {
+function exactHead(
+  remote: Remote,
+  options: HandShakeOptions,
+  list: readonly string[],
+): RequestHead {
   for (const name of ['unionHeader', 'origin'] as const) {
     if (options[name] !== undefined) {
       throw wrongType(

@@ -3,7 +3,8 @@
  * @packageDocumentation
  */
 import { HandShakeError, type ErrorCode } from './exceptions.js';
-import { trimField, type HeaderList } from './parts.js';
+import type { HeaderList } from './parts.js';
+import { trimField } from './values.js';
 
 /** The server's answer. */
 export interface HandShakeResponse {
@@ -154,7 +155,9 @@ export class ResponseParser {
 
   #fail(code: ErrorCode, what: string, got?: Buffer | string): HandShakeError {
     const shown =
-      got === undefined ? '' : `: ${JSON.stringify(Buffer.from(got).toString('latin1').slice(0, 80))}`;
+      got === undefined
+        ? ''
+        : `: ${JSON.stringify(Buffer.from(got).toString('latin1').slice(0, 80))}`;
     return new HandShakeError(code, `the server answered with ${what}${shown}`, {
       status: this.#status === 0 ? undefined : this.#status,
       headers: joinFields(this.#fields),

@@ -7,7 +7,8 @@ import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
 import type { TransportOptions } from './options.js';
-import { authority, type ByteSink, type Remote } from './parts.js';
+import type { ByteSink, Remote } from './parts.js';
+import { authority } from './values.js';
 
 /** What {@link openTransport} needs besides the options. */
 export interface OpenContext {
@@ -89,9 +90,10 @@ function opened(socket: Socket, remote: Remote, first: Phase, context: OpenConte
   socket.on('lookup', (error: unknown) => {
     if (!(error instanceof Error)) reach('tcp');
   });
-  if (remote.ssl) socket.on('connect', () => {
-    reach('tls');
-  });
+  if (remote.ssl)
+    socket.on('connect', () => {
+      reach('tls');
+    });
   // A late error is told by `close`; without a listener it would end the process.
   socket.on('error', () => undefined);
   return new Promise((resolve, reject) => {
@@ -103,7 +105,7 @@ function opened(socket: Socket, remote: Remote, first: Phase, context: OpenConte
     const fail = (error: unknown): void => {
       settle();
       socket.destroy();
-      reject(error as Error);
+      reject(error);
     };
     const onError = (cause: Error): void => {
       fail(connectionError(cause, remote, phase));
@@ -137,12 +139,9 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
     phase === 'dns' ? 'ERR_DNS' : phase === 'tls' ? 'ERR_TLS' : (known ?? 'ERR_CONNECTION_FAILED');
   const why = errors.map((error) => error.message).join('; ');
   const doing = { dns: 'find', tls: 'speak TLS with' }[phase as string] ?? 'connect to';
-  return new ConnectionError(
-    code,
-    `cannot ${doing} ${authority(remote)}: ${why}`,
-    phase,
-    { cause },
-  );
+  return new ConnectionError(code, `cannot ${doing} ${authority(remote)}: ${why}`, phase, {
+    cause,
+  });
 }
 
 /**

@@ -119,12 +119,15 @@ export class Peer {
 
   /**
    * Write the same octets until the client goes.
-   * @returns how many octets were taken from us
+   * @param limit how many octets may be taken from us
+   * @param ms how long it may take
+   * @returns how many octets were taken
    */
-  async flood(bytes: Buffer, limit: number): Promise<number> {
+  async flood(bytes: Buffer, limit: number, ms: number): Promise<number> {
     const before = this.written;
+    const deadline = performance.now() + ms;
     this.last = bytes;
-    while (!this.gone && this.written - before <= limit) {
+    while (!this.gone && this.written - before <= limit && performance.now() < deadline) {
       if ((this.socket?.writableLength ?? 0) < 262_144) this.put(bytes);
       await turn();
     }

@@ -10,7 +10,6 @@ import { close, type Message, ping, text } from './wire.js';
 
 const PATIENCE = 4_000;
 const CLOSE_TIMEOUT = 1_000;
-const FLOOD_LIMIT = 64 * 1024 * 1024;
 const SYNC = Buffer.from('sync-');
 
 /** The case cannot go on: what it waits for did not come. */
@@ -253,9 +252,9 @@ export class Session {
   }
 
   private async flood(bytes: Buffer, limit: number): Promise<void> {
-    const taken = await this.peer.flood(bytes, limit);
-    if (taken > limit)
-      throw new Missed(`expected the end of TCP, got ${String(taken)} octets taken`);
+    const taken = await this.peer.flood(bytes, limit, this.patience);
+    if (this.peer.gone) return;
+    throw new Missed(`expected the end of TCP, got ${String(taken)} octets taken`);
   }
 
   private async finish(outcome: Outcome): Promise<void> {
@@ -298,7 +297,7 @@ export class Session {
       await this.peer.write(close(stream.close?.code));
       this.peer.end();
     } else if (after === 'flood') {
-      await this.flood(text('too late '.repeat(1000)), FLOOD_LIMIT);
+      await this.flood(text('too late'), Infinity);
     }
     await this.until('the end of TCP', () => this.peer.gone);
     this.peer.end();

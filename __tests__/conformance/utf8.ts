@@ -5,8 +5,8 @@ type Ranges = readonly (readonly [number, number])[];
 
 const TAIL = [0x80, 0xbf] as const;
 
+/** What follows a lead octet over 0x7f; undefined when it cannot lead. */
 function expected(lead: number): Ranges | undefined {
-  if (lead <= 0x7f) return [];
   if (lead >= 0xc2 && lead <= 0xdf) return [TAIL];
   if (lead === 0xe0) return [[0xa0, 0xbf], TAIL];
   if (lead === 0xed) return [[0x80, 0x9f], TAIL];
@@ -15,6 +15,33 @@ function expected(lead: number): Ranges | undefined {
   if (lead >= 0xf1 && lead <= 0xf3) return [TAIL, TAIL, TAIL];
   if (lead === 0xf4) return [[0x80, 0x8f], TAIL, TAIL];
   return undefined;
+}
+
+/** Checks a text that comes in pieces. */
+export class Utf8Checker {
+  private missing: Ranges = [];
+
+  /** The index of the first octet in `data` that cannot follow what came before it, or -1. */
+  feed(data: Buffer): number {
+    for (let index = 0; index < data.length; index++) {
+      const octet = data[index] ?? 0;
+      const [next] = this.missing;
+      if (next !== undefined) {
+        if (octet < next[0] || octet > next[1]) return index;
+        this.missing = this.missing.slice(1);
+      } else if (octet > 0x7f) {
+        const ranges = expected(octet);
+        if (ranges === undefined) return index;
+        this.missing = ranges;
+      }
+    }
+    return -1;
+  }
+
+  /** Whether the last character is whole. */
+  get whole(): boolean {
+    return this.missing.length === 0;
+  }
 }
 
 /** Where a text goes wrong. */
@@ -27,18 +54,8 @@ export type Verdict =
 
 /** Judge a whole text. */
 export function judge(data: Buffer): Verdict {
-  let missing: Ranges = [];
-  for (const [index, octet] of data.entries()) {
-    const [next, ...rest] = missing;
-    if (next === undefined) {
-      const ranges = expected(octet);
-      if (ranges === undefined) return { kind: 'invalid', index };
-      missing = ranges;
-    } else if (octet < next[0] || octet > next[1]) {
-      return { kind: 'invalid', index };
-    } else {
-      missing = rest;
-    }
-  }
-  return missing.length === 0 ? { kind: 'valid' } : { kind: 'truncated' };
+  const checker = new Utf8Checker();
+  const index = checker.feed(data);
+  if (index >= 0) return { kind: 'invalid', index };
+  return checker.whole ? { kind: 'valid' } : { kind: 'truncated' };
 }
