@@ -3,135 +3,100 @@
  * @packageDocumentation
  */
 import { TimeoutError } from './exceptions.js';
-import { Alarm } from './timers.js';
-
-/** Milliseconds; 0 turns one off. */
-export interface AliveOptions {
-  readonly pingInterval: number;
-  readonly pongTimeout: number;
-  readonly readTimeout: number;
-}
+import type { Numbers } from './options.js';
+import { makeAlarm } from './timers.js';
 
 /** What the watch needs of the connection. */
 export interface Watched {
   /** Sends a ping. */
   ping(): void;
   /** Bytes that the kernel has not taken yet. */
-  readonly bufferedAmount: number;
+  buffered(): number;
   /** Bytes that it has taken so far. */
-  readonly bytesTaken: number;
+  taken(): number;
   /** The peer is dead. */
   fail(error: TimeoutError): void;
 }
 
-/** How often a ping that waits behind other bytes is looked after. */
+/** Listens for life. */
+export interface AliveWatch {
+  /** A byte has come. */
+  heard(): void;
+  /** Reading begins, or goes on after a pause: silence counts from now. */
+  start(): void;
+  /** Reading pauses: silence means nothing. */
+  hold(): void;
+}
+
+/** Milliseconds after which a ping or other bytes that wait are looked after. */
 const LOOK = 1000;
 
 /**
- * Listens for life. Any byte received is a sign of it, and so is progress with bytes of ours that
+ * Makes a watch. Any byte received is a sign of life, and so is progress with bytes of ours that
  * had to wait: the peer's kernel made room for them.
  */
-export class AliveWatch {
-  readonly #options: AliveOptions;
-  readonly #watched: Watched;
-  readonly #alarm = new Alarm(() => {
-    this.#judge();
-  }, false);
-  #heard = 0;
-  /** When the ping that silence asked for was sent; undefined when a sign of life came since. */
-  #pinged: number | undefined;
-  /** When the kernel had taken that ping: only then its clock runs. */
-  #taken: number | undefined;
-  #backlog = 0;
-  #bytesTaken = 0;
-  #held = true;
+export function watchAlive(
+  { pingInterval, pongTimeout, readTimeout }: Numbers,
+  watched: Watched,
+): AliveWatch {
+  const now = (): number => performance.now();
+  const alarm = makeAlarm(judge);
+  alarm.hold(false);
+  let lastHeard = 0;
+  /** Whether silence has asked for a ping, and when the kernel had taken it: then its clock runs. */
+  let pinged = false;
+  let pingTaken = 0;
+  let backlog = 0;
+  let taken = 0;
+  const heard = (): void => {
+    lastHeard = now();
+    pinged = false;
+    pingTaken = 0;
+  };
+  return {
+    heard,
+    start() {
+      heard();
+      judge();
+    },
+    hold: alarm.clear,
+  };
 
-  constructor(options: AliveOptions, watched: Watched) {
-    this.#options = options;
-    this.#watched = watched;
-  }
-
-  /** A byte has come. */
-  heard(): void {
-    this.#heard = performance.now();
-    this.#pinged = undefined;
-  }
-
-  /** Reading begins, or goes on after a pause: silence counts from now. */
-  start(): void {
-    this.#held = false;
-    this.heard();
-    this.#setAlarm();
-  }
-
-  /** Reading pauses: silence means nothing. */
-  hold(): void {
-    this.#held = true;
-    this.#alarm.clear();
-  }
-
-  #judge(): void {
-    if (this.#held) return;
-    this.#lookAtWriting();
-    const { pingInterval, pongTimeout, readTimeout } = this.#options;
-    const silence = performance.now() - this.#heard;
-    if (readTimeout > 0 && silence >= readTimeout) {
-      this.#fail('read', `no byte came for ${String(readTimeout)} ms (readTimeout)`);
+  function judge(): void {
+    const takenBefore = taken;
+    taken = watched.taken();
+    if (backlog > 0 && taken > takenBefore) heard();
+    const time = now();
+    const silent = (ms: number, since: number): boolean => ms > 0 && time >= since + ms;
+    const fail = (operation: 'read' | 'pong', ms: number): void => {
+      watched.fail(
+        new TimeoutError(`nothing came for ${ms} ms (${operation}Timeout)`, operation, 'open'),
+      );
+    };
+    if (silent(readTimeout, lastHeard)) {
+      fail('read', readTimeout);
       return;
     }
-    if (this.#pinged === undefined) {
-      if (pingInterval > 0 && silence >= pingInterval) {
-        this.#pinged = performance.now();
-        this.#taken = undefined;
-        this.#watched.ping();
-        this.#lookAtPing();
-      }
-    } else {
-      this.#lookAtPing();
-      if (pongTimeout > 0 && this.#taken !== undefined && this.#sinceTaken() >= pongTimeout) {
-        this.#fail(
-          'pong',
-          `a ping was not answered within ${String(pongTimeout)} ms (pongTimeout)`,
-        );
-        return;
-      }
+    if (pingTaken > 0 && silent(pongTimeout, pingTaken)) {
+      fail('pong', pongTimeout);
+      return;
     }
-    this.#setAlarm();
-  }
-
-  /** Bytes that had to wait and wait no more were taken by a peer that lives. */
-  #lookAtWriting(): void {
-    const { bufferedAmount, bytesTaken } = this.#watched;
-    if (this.#backlog > 0 && bytesTaken > this.#bytesTaken) this.heard();
-    this.#backlog = bufferedAmount;
-    this.#bytesTaken = bytesTaken;
-  }
-
-  #lookAtPing(): void {
-    if (this.#watched.bufferedAmount === 0) this.#taken ??= performance.now();
-  }
-
-  #sinceTaken(): number {
-    return performance.now() - (this.#taken ?? performance.now());
-  }
-
-  #fail(operation: 'read' | 'pong', message: string): void {
-    this.hold();
-    this.#watched.fail(new TimeoutError(message, operation, 'open'));
-  }
-
-  #setAlarm(): void {
-    const { pingInterval, pongTimeout, readTimeout } = this.#options;
-    const silence = performance.now() - this.#heard;
-    const waits: number[] = [];
-    if (readTimeout > 0) waits.push(readTimeout - silence);
-    if (this.#pinged === undefined) {
-      if (pingInterval > 0) waits.push(pingInterval - silence);
-    } else if (pongTimeout > 0) {
-      waits.push(this.#taken === undefined ? LOOK : pongTimeout - this.#sinceTaken());
+    if (!pinged && silent(pingInterval, lastHeard)) {
+      pinged = true;
+      watched.ping();
     }
-    // A backlog is looked at in between, so that its progress is seen when it happens.
-    if (this.#backlog > 0) waits.push(LOOK);
-    if (waits.length > 0) this.#alarm.set(Math.max(1, Math.ceil(Math.min(...waits))));
+    backlog = watched.buffered();
+    if (pinged && backlog === 0) pingTaken ||= time;
+    setAlarm(time);
+  }
+
+  function setAlarm(time: number): void {
+    const due = (ms: number, since: number): number => (ms > 0 ? since + ms : Infinity);
+    const next = Math.min(
+      due(readTimeout, lastHeard),
+      pinged ? due(pingTaken && pongTimeout, pingTaken) : due(pingInterval, lastHeard),
+      due(backlog && LOOK, time),
+    );
+    if (next < Infinity) alarm.set(Math.max(1, Math.ceil(next - time)));
   }
 }

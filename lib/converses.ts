@@ -5,16 +5,14 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
-import { checkClose, Closing, connectionClosed } from './closings.js';
-import { SocketState } from './enumerations.js';
-import { InvalidStateError } from './exceptions.js';
+import { checkClose, connectionClosed } from './closings.js';
+import { SocketState, StatusCodes } from './enumerations.js';
+import { ConnectionError, InvalidStateError } from './exceptions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
-import { runHook } from './hooks.js';
-import type { MessageListener } from './inboxes.js';
-import { Lifecycle } from './lifecycles.js';
-import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
-import { OpeningAttempt } from './openings.js';
+import { makeLifecycle } from './lifecycles.js';
+import { Converse, holdStream, type ConverseEvents, type ConverseParts } from './manipulators.js';
+import { makeAttempt, type OpeningAttempt } from './openings.js';
 import {
   checkOptions,
   numberOptions,
@@ -24,7 +22,8 @@ import {
   type TransportOptions,
 } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Remote } from './parts.js';
-import { authority, describeValue, raise, wrongType } from './values.js';
+import { authority, checkSignal, mustBe, tell, wrongType } from './values.js';
+import { runHook } from './timers.js';
 import { openTransport, TransportSink } from './transports.js';
 
 export {
@@ -86,11 +85,10 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
   /** The options it was made with. */
   protected readonly options: Readonly<AioWebSocketOptions>;
   readonly #numbers: Numbers;
-  readonly #lifecycle = new Lifecycle(SocketState.zero, (state, previous) => {
-    this.#tell('state', state, previous);
+  readonly #lifecycle = makeLifecycle(SocketState.zero, (state, previous) => {
+    tell(this, 'state', state, previous);
     this.#converse?.emit('state', state, previous);
   });
-  readonly #closing = new Closing();
   #settleClosed!: (info: CloseInfo) => void;
   #attempt: OpeningAttempt | undefined;
   #transport: Duplex | undefined;
@@ -148,14 +146,14 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     if (typeof options === 'function') return connectWith(this, uri, {}, options);
     if (body === undefined) return open(this, uri, options);
     if (typeof body !== 'function') {
-      throw wrongType(`body must be a function, got ${describeValue(body)}`);
+      throw mustBe('body', 'a function', body);
     }
     return connectWith(this, uri, options, body);
   }
 
   /** Where the connection is in its life. */
   get state(): SocketState {
-    return this.#lifecycle.state;
+    return this.#lifecycle.state();
   }
 
   /**
@@ -233,15 +231,13 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
    */
   async createConnection(options: { signal?: AbortSignal | undefined } = {}): Promise<this> {
     const { signal } = options;
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw wrongType(`signal must be an AbortSignal, got ${describeValue(signal)}`);
-    }
+    checkSignal(signal);
     if (this.state !== SocketState.zero) {
       throw new InvalidStateError(
         `createConnection() was called in state ${SocketState[this.state]}: make a new AioWebSocket for each connection`,
       );
     }
-    const attempt = new OpeningAttempt(this.#numbers.timeout, signal);
+    const attempt = makeAttempt(this.#numbers.timeout, signal);
     attempt.hold(this.#referenced);
     this.#attempt = attempt;
     this.#lifecycle.move(SocketState.connecting);
@@ -312,7 +308,8 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     context?: unknown,
   ): this {
     super.on(event, listener, context);
-    return this.#attached(event, listener, context, false);
+    this.#converse?.attached(this, event, listener, context);
+    return this;
   }
 
   override addListener<E extends keyof AioWebSocketEvents>(
@@ -329,7 +326,8 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     context?: unknown,
   ): this {
     super.once(event, listener, context);
-    return this.#attached(event, listener, context, true);
+    this.#converse?.attached(this, event, listener, context, true);
+    return this;
   }
 
   // ---- hooks: opening and closing ----
@@ -364,7 +362,7 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     return openTransport(remote, this.options, {
       signal,
       onPhase: (phase) => {
-        if (this.#attempt !== undefined) this.#attempt.phase = phase;
+        this.#attempt?.reach(phase);
       },
     });
   }
@@ -392,13 +390,13 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     const transport = await attempt.open(() => this.openTransport(remote, attempt.signal));
     this.#transport = transport;
     this.#reference(this.#referenced);
-    attempt.phase = 'handshake';
+    attempt.reach('handshake');
     const hands = this.makeHandShake(remote, transport);
     this.#hands = hands;
     await attempt.step(() => hands.shake());
     const response = await attempt.step(() => hands.shakeResult());
     this.#response = response;
-    this.#tell('handshake', response);
+    tell(this, 'handshake', response);
     const converse = this.#talk(transport, response);
     const onClose = (code: number, reason: string, info: CloseInfo): void => {
       attempt.abort(info.error ?? connectionClosed(code, reason));
@@ -407,10 +405,10 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     await attempt.step(() => this.afterOpen());
     converse.off('close', onClose);
     this.#lifecycle.move(SocketState.opened);
-    this.#tell('open');
+    tell(this, 'open');
     // Behind the promise of createConnection(), whose caller may attach listeners yet.
     setImmediate(() => {
-      converse.inbox.release();
+      converse.release();
     });
   }
 
@@ -440,36 +438,41 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
   /** One `error`, unless the caller wanted the end, and one `close`. */
   async #openingFailed(attempt: OpeningAttempt, error: Error): Promise<void> {
     if (this.#converse !== undefined) {
-      if (attempt.wanted) this.#converse.terminate();
+      if (attempt.wanted()) this.#converse.terminate();
       else this.#converse.fail(error);
     } else {
       this.#transport?.destroy();
-      this.#end(attempt.wanted ? undefined : error);
+      this.#end(attempt.wanted() ? undefined : error);
     }
     await this.closed;
   }
 
   /** Ends what has never been open. */
   #giveUp(call: string): void {
-    this.#closing.initiatedBy ??= 'local';
-    if (this.state === SocketState.zero) this.#end(undefined);
+    if (this.state === SocketState.zero) this.#end();
     else this.#attempt?.giveUp(new InvalidStateError(`${call} was called while connecting`));
   }
 
-  #end(error: Error | undefined): void {
-    this.#closing.error = error;
-    this.#closing.initiatedBy ??= 'local';
+  #end(error?: Error): void {
+    const info: CloseInfo = {
+      code: StatusCodes.abnormal,
+      reason: '',
+      wasClean: false,
+      initiatedBy: error instanceof ConnectionError ? 'remote' : 'local',
+      discarded: 0,
+      ...(error && { error }),
+    };
+    const report = (failure: Error): void => {
+      tell(this, 'error', failure);
+    };
     this.#lifecycle.move(SocketState.closed);
-    if (error !== undefined) this.#tell('error', error);
-    const info = this.#closing.info();
+    if (error) report(error);
     runHook(
       () => this.afterClose(info),
       this.#numbers.closeTimeout,
-      (hookError) => {
-        this.#tell('error', hookError);
-      },
+      report,
       () => {
-        this.#tell('close', info.code, info.reason, info);
+        tell(this, 'close', info.code, info.reason, info);
         this.#settleClosed(info);
       },
     );
@@ -478,38 +481,9 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
   #reference(referenced: boolean): this {
     this.#referenced = referenced;
     this.#attempt?.hold(referenced);
-    if (this.#converse !== undefined) {
-      if (referenced) this.#converse.ref();
-      else this.#converse.unref();
-    } else {
-      const holder = (this.#transport ?? {}) as Partial<Record<'ref' | 'unref', () => void>>;
-      holder[referenced ? 'ref' : 'unref']?.();
-    }
+    this.#converse?.hold(referenced);
+    if (this.#transport) holdStream(this.#transport, referenced);
     return this;
-  }
-
-  #attached<E extends keyof AioWebSocketEvents>(
-    event: E,
-    listener: (...args: AioWebSocketEvents[E]) => void,
-    context: unknown,
-    once: boolean,
-  ): this {
-    if (event === 'message') {
-      this.#converse?.inbox.attached(this, listener as MessageListener, context ?? this, once);
-    }
-    return this;
-  }
-
-  #tell<E extends keyof AioWebSocketEvents>(event: E, ...args: AioWebSocketEvents[E]): void {
-    try {
-      (this.emit as (event: E, ...args: AioWebSocketEvents[E]) => boolean).call(
-        this,
-        event,
-        ...args,
-      );
-    } catch (error) {
-      raise(error);
-    }
   }
 }
 

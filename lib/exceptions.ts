@@ -4,7 +4,7 @@
  * Wrong arguments are not in this tree: they are native `TypeError` and `RangeError`, with a `code`.
  * @packageDocumentation
  */
-import { describeStatus, StatusCodes } from './enumerations.js';
+import { StatusCodes } from './enumerations.js';
 
 /** How far a connection had come when it failed. */
 export type Phase = 'dns' | 'tcp' | 'tls' | 'handshake' | 'open' | 'closing';
@@ -119,7 +119,7 @@ export class HandShakeError extends AioWebSocketError {
   body: Buffer | undefined;
 
   constructor(code: ErrorCode, message: string, failure: HandShakeFailure = {}) {
-    super(code, message, failure.cause === undefined ? undefined : { cause: failure.cause });
+    super(code, message, failure);
     this.status = failure.status;
     this.headers = failure.headers;
   }
@@ -157,8 +157,8 @@ export class ConnectionClosed extends AioWebSocketError {
     readonly reason: string,
     options?: { cause?: unknown },
   ) {
-    const why = reason === '' ? describeStatus(closeCode) : JSON.stringify(reason);
-    super(code, `the connection is closed: ${String(closeCode)} (${why})`, options);
+    const why = reason && ` (${JSON.stringify(reason)})`;
+    super(code, `the connection is closed: ${closeCode}${why}`, options);
   }
 }
 

@@ -4,16 +4,16 @@
  * @packageDocumentation
  */
 import { EventEmitter } from 'eventemitter3';
+import { makeAssembly, type Assembly, type PieceSink } from './assemblies.js';
 import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerations.js';
-import { FrameError } from './exceptions.js';
-import { Assembly, type PieceSink } from './assemblies.js';
+import { FrameError, type ErrorCode } from './exceptions.js';
 import { maskBytes, maskingKey } from './masks.js';
-import { headerSize, Output, packHeader } from './outputs.js';
-import { numberOption, type LimitOptions } from './options.js';
+import { numberOptions, type LimitOptions, type Numbers } from './options.js';
+import { headerSize, makeOutput, packHeader, type Output } from './outputs.js';
 import type { ByteSink, Message } from './parts.js';
-import { bytesOf, controlPayload, describeValue, raise, wrongType, wrongValue } from './values.js';
-import { PullQueue } from './queues.js';
+import { makePullQueue, type PullQueue } from './queues.js';
 import { decodeUtf8 } from './utf8.js';
+import { bytesOf, controlPayload, mustBe, raise, tell, wrongValue } from './values.js';
 
 /** What {@link Frames} emits. */
 export interface FramesEvents {
@@ -45,7 +45,6 @@ export interface FrameHead {
 const NOTHING: Buffer = Buffer.alloc(0);
 const FIN = 0x80;
 const RSV = 0x70;
-const LONGEST_HEAD = 10;
 
 const keepBytes: (write: FramesWrite) => ByteSink = (write) => ({
   write: (bytes) => {
@@ -60,24 +59,22 @@ const keepBytes: (write: FramesWrite) => ByteSink = (write) => ({
  */
 export class Frames extends EventEmitter<FramesEvents> {
   readonly #output: Output;
-  readonly #limits: Required<Record<keyof LimitOptions, number>>;
+  readonly #numbers: Numbers;
   readonly #assembly: Assembly;
   /** The frame that is being read. */
   protected readonly frame: FrameHead = { fin: true, rsv: 0, opcode: 0, length: 0 };
   #chunk = NOTHING;
   #at = 0;
+  /** What has been fed and is not parsed yet. */
   #rest = NOTHING;
   #parsing = false;
   #paused = false;
   #ended = false;
-  /** A head that is cut off: its bytes so far, and how many it will have. */
-  #head: Buffer | undefined;
-  #headLength = 0;
-  #headSize = 2;
+  /** A head that is cut off: its bytes so far. */
+  #head = NOTHING;
   /** Payload bytes of the frame that have not come yet; -1 between frames. */
   #remaining = -1;
-  #control: Buffer | undefined;
-  #controlLength = 0;
+  #control = NOTHING;
   #messageBytes = 0;
   #pulls: PullQueue<Message> | undefined;
 
@@ -88,20 +85,13 @@ export class Frames extends EventEmitter<FramesEvents> {
    */
   constructor(write: FramesWrite | ByteSink, options: FramesOptions = {}) {
     super();
-    if (
-      typeof write !== 'function' &&
-      typeof (write as ByteSink | undefined)?.write !== 'function'
-    ) {
-      throw wrongType(`write must be a function or a ByteSink, got ${describeValue(write)}`);
+    const sink = typeof write === 'function' ? keepBytes(write) : write;
+    if (typeof (sink as unknown as ByteSink | undefined)?.write !== 'function') {
+      throw mustBe('write', 'a function or a ByteSink', write);
     }
-    this.#output = new Output(typeof write === 'function' ? keepBytes(write) : write);
-    this.#limits = {
-      maxPayload: numberOption(options, 'maxPayload'),
-      maxFragments: numberOption(options, 'maxFragments'),
-      maxQueue: numberOption(options, 'maxQueue'),
-      maxQueueBytes: numberOption(options, 'maxQueueBytes'),
-    };
-    this.#assembly = new Assembly(this.#limits.maxPayload, this.#limits.maxFragments);
+    this.#output = makeOutput(sink);
+    this.#numbers = numberOptions(options);
+    this.#assembly = makeAssembly(this.#numbers);
   }
 
   // ---- bytes in ----
@@ -114,13 +104,10 @@ export class Frames extends EventEmitter<FramesEvents> {
    */
   feed(chunk: Uint8Array): boolean {
     const bytes = bytesOf(chunk);
-    if (bytes === undefined) throw wrongType(`chunk must be bytes, got ${describeValue(chunk)}`);
+    if (!bytes) throw mustBe('chunk', 'bytes', chunk);
     if (this.#ended) return true;
-    if (this.#paused || this.#parsing) {
-      this.#rest = Buffer.concat([this.#rest, bytes]);
-      return !this.#paused;
-    }
-    this.#parse(bytes);
+    if (this.#paused || this.#parsing) this.#rest = Buffer.concat([this.#rest, bytes]);
+    else this.#parse(bytes);
     return !this.#paused;
   }
 
@@ -135,15 +122,10 @@ export class Frames extends EventEmitter<FramesEvents> {
    */
   resume(): void {
     this.#paused = false;
-    if (!this.#parsing && this.#rest.length > 0) {
-      const rest = this.#rest;
-      this.#rest = NOTHING;
-      this.#parse(rest);
-    }
-  }
-
-  get paused(): boolean {
-    return this.#paused;
+    const rest = this.#rest;
+    if (this.#parsing || rest.length === 0) return;
+    this.#rest = NOTHING;
+    this.#parse(rest);
   }
 
   /** Takes nothing any more, and lets go of what is unfinished. */
@@ -173,9 +155,8 @@ export class Frames extends EventEmitter<FramesEvents> {
    * that come while nobody reads and no `message` listener is attached are kept for it.
    */
   read(): Promise<Message> {
-    const pulls = this.#pull();
-    return new Promise((resolve, reject) => {
-      pulls.wait({ give: resolve, fail: reject });
+    return new Promise((give, fail) => {
+      this.#pull().wait({ give, fail });
     });
   }
 
@@ -186,11 +167,11 @@ export class Frames extends EventEmitter<FramesEvents> {
    * @param rsv reserved bits in place: RSV1 is 0x40
    */
   packMessage(fin: boolean, code: number, message: string | Uint8Array, rsv = 0): Buffer {
-    const data = this.#payload(code, message);
+    const data = payloadOf(code, message);
     const { length } = data;
     const frame = Buffer.allocUnsafe(headerSize(length) + length);
     const key = maskingKey();
-    const at = packHeader(frame, 0, this.#first(fin, code, rsv, length), length, key);
+    const at = packHeader(frame, 0, firstByte(fin, code, rsv), length, key);
     data.copy(frame, at);
     maskBytes(frame, at, length, key);
     return frame;
@@ -205,12 +186,10 @@ export class Frames extends EventEmitter<FramesEvents> {
    * @param rsv reserved bits in place: RSV1 is 0x40
    */
   write(fin: boolean, code: number, message: string | Uint8Array, rsv = 0): void {
+    const first = firstByte(fin, code, rsv);
     if (typeof message === 'string' && code < ControlFrames.close) {
-      this.#output.packText(this.#first(fin, code, rsv, 0), message);
-      return;
-    }
-    const data = this.#payload(code, message);
-    this.#output.packBytes(this.#first(fin, code, rsv, data.length), data);
+      this.#output.packText(first, message);
+    } else this.#output.packBytes(first, payloadOf(code, message));
   }
 
   /** Sends a pong (RFC 6455 section 5.5.3). */
@@ -225,7 +204,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** Bytes packed and not yet handed to the writer. */
   get pending(): number {
-    return this.#output.pending;
+    return this.#output.pending();
   }
 
   /**
@@ -233,9 +212,8 @@ export class Frames extends EventEmitter<FramesEvents> {
    * @param key the four bytes of the masking key
    */
   static messageMask(data: Uint8Array, key: Uint8Array): Uint8Array {
-    if (key.length !== 4) throw wrongValue(`key must be 4 bytes, got ${String(key.length)}`);
-    const word = Buffer.from(key.buffer, key.byteOffset, 4).readInt32LE();
-    maskBytes(data, 0, data.length, word);
+    if (key.length !== 4) throw wrongValue(`key must be 4 bytes, got ${key.length}`);
+    maskBytes(data, 0, data.length, Buffer.from(key).readInt32LE());
     return data;
   }
 
@@ -256,42 +234,28 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** A control frame has come (RFC 6455 section 5.5). */
   protected extraOperation(code: number, payload: Buffer): void {
-    if (code === ControlFrames.close) {
-      this.receiveClose(payload);
-      return;
-    }
-    try {
-      this.emit(code === ControlFrames.ping ? 'ping' : 'pong', payload);
-    } catch (error) {
-      raise(error);
-    }
+    if (code === ControlFrames.close) this.receiveClose(payload);
+    else tell(this, code === ControlFrames.ping ? 'ping' : 'pong', payload);
   }
 
   /** A Close frame has come: checks it, and emits `close` (RFC 6455 section 5.5.1). */
   protected receiveClose(payload: Buffer): void {
-    let code: number = StatusCodes.noStatus;
-    let reason: string | undefined = '';
-    if (payload.length === 1) throw protocolError('a Close frame with a body of 1 byte', payload);
-    if (payload.length >= 2) {
-      code = payload.readUInt16BE();
-      if (!isCloseCode(code)) {
-        throw protocolError(`close code ${String(code)} must not be sent`, payload);
-      }
-      reason = decodeUtf8(payload, 2, payload.length);
-      if (reason === undefined) {
-        throw new FrameError(
-          'ERR_FRAME_UTF8',
-          `the server sent a Close frame whose reason is not UTF-8 (bytes ${payload.toString('hex')})`,
-          StatusCodes.invalidPayload,
-        );
-      }
+    const { length } = payload;
+    const code = length > 1 ? payload.readUInt16BE() : StatusCodes.noStatus;
+    if (length > 0 && !isCloseCode(code)) {
+      throw protocolError('a Close frame without a valid code', payload);
+    }
+    const reason = decodeUtf8(payload, 2, length);
+    if (reason === undefined) {
+      throw protocolError(
+        'a close reason that is not UTF-8',
+        payload,
+        'ERR_FRAME_UTF8',
+        StatusCodes.invalidPayload,
+      );
     }
     this.stop();
-    try {
-      this.emit('close', code, reason);
-    } catch (error) {
-      raise(error);
-    }
+    tell(this, 'close', code, reason);
   }
 
   /**
@@ -302,7 +266,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     const chunk = this.#chunk;
     const at = this.#at;
     const second = chunk[at + 1];
-    if (this.#headLength > 0 || second === undefined || at + headBytes(second) > chunk.length) {
+    if (this.#head.length > 0 || second === undefined || at + headBytes(second) > chunk.length) {
       return this.#collectHead();
     }
     this.#at = at + headBytes(second);
@@ -338,18 +302,14 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** A head that the chunk's end cuts off is collected byte by byte. */
   #collectHead(): boolean {
-    const head = (this.#head ??= Buffer.allocUnsafe(LONGEST_HEAD));
     while (this.#at < this.#chunk.length) {
       const byte = this.#chunk[this.#at++] as number;
-      head[this.#headLength++] = byte;
-      if (this.#headLength === 1) {
-        this.#checkFirst(byte);
-      } else if (this.#headLength === 2) {
-        this.#checkSecond(byte);
-        this.#headSize = headBytes(byte);
-      }
-      if (this.#headLength >= 2 && this.#headLength === this.#headSize) {
-        this.#headLength = 0;
+      const head = Buffer.from([...this.#head, byte]);
+      this.#head = head;
+      if (head.length === 1) this.#checkFirst(byte);
+      if (head.length === 2) this.#checkSecond(byte);
+      if (head.length > 1 && head.length === headBytes(head[1] as number)) {
+        this.#head = NOTHING;
         this.#openFrame(head, 0);
         return true;
       }
@@ -364,30 +324,20 @@ export class Frames extends EventEmitter<FramesEvents> {
     frame.fin = first >= FIN;
     frame.rsv = first & RSV;
     frame.opcode = opcode;
-    if (
-      opcode > ControlFrames.pong ||
-      (opcode > DataFrames.binary && opcode < ControlFrames.close)
-    ) {
-      throw protocolError(`reserved opcode 0x${opcode.toString(16)}`, [first]);
-    }
-    if (frame.rsv !== 0) {
-      throw protocolError('a reserved bit is set that no negotiated extension defines', [first]);
-    }
+    if (!isOpcode(opcode)) throw protocolError('a reserved opcode', [first]);
+    if (frame.rsv > 0) throw protocolError('a reserved bit that no extension defines', [first]);
     if (opcode >= ControlFrames.close) {
       if (!frame.fin) throw protocolError('a fragmented control frame', [first]);
-    } else if ((opcode === DataFrames.cont) !== this.#assembly.open) {
-      throw protocolError(
-        opcode === DataFrames.cont
-          ? 'a continuation frame without a message to continue'
-          : 'a new message before the end of the fragmented one',
-        [first],
-      );
+    } else if ((opcode === DataFrames.cont) !== this.#assembly.open()) {
+      throw protocolError(opcode > 0 ? 'a message within another' : 'a continuation of none', [
+        first,
+      ]);
     }
   }
 
   /** MASK, and the length of a control frame (RFC 6455 sections 5.1 and 5.5). */
   #checkSecond(second: number): void {
-    if (second >= 0x80) throw protocolError('a masked frame from the server', [second]);
+    if (second >= 0x80) throw protocolError('a masked frame', [second]);
     if (second > 125 && this.frame.opcode >= ControlFrames.close) {
       throw protocolError('a control frame of more than 125 bytes', [second]);
     }
@@ -398,15 +348,12 @@ export class Frames extends EventEmitter<FramesEvents> {
     const { frame } = this;
     const short = head[at + 1] as number;
     let length = short;
-    if (short === 126) {
-      length = head.readUInt16BE(at + 2);
-      if (length < 126) throw protocolError('a length that is not minimal', head, at, 4);
-    } else if (short === 127) {
-      const high = head.readUInt32BE(at + 2);
-      if (high >= 0x8000_0000) throw protocolError('a length above 2^63', head, at, LONGEST_HEAD);
-      length = high * 2 ** 32 + head.readUInt32BE(at + 6);
-      if (length < 65_536)
-        throw protocolError('a length that is not minimal', head, at, LONGEST_HEAD);
+    if (short > 125) {
+      // Signed: what is above 2^63 must not be (RFC 6455 section 5.2), as must not what is too small.
+      length = short === 126 ? head.readUInt16BE(at + 2) : Number(head.readBigInt64BE(at + 2));
+      if (length < (short === 126 ? 126 : 65_536)) {
+        throw protocolError('a length that is not minimal, or above 2^63', head.subarray(at));
+      }
     }
     frame.length = length;
     if (frame.opcode < ControlFrames.close) {
@@ -417,67 +364,31 @@ export class Frames extends EventEmitter<FramesEvents> {
   }
 
   #takePayload(): void {
-    const { frame } = this;
+    const { fin, opcode } = this.frame;
+    const chunk = this.#chunk;
     const from = this.#at;
-    const to = Math.min(from + this.#remaining, this.#chunk.length);
+    const to = Math.min(from + this.#remaining, chunk.length);
     this.#at = to;
     this.#remaining -= to - from;
-    if (frame.opcode >= ControlFrames.close) {
-      this.#takeControl(from, to);
+    const whole = this.#remaining === 0;
+    if (whole) this.#remaining = -1;
+    if (opcode < ControlFrames.close) {
+      const message = this.#assembly.take(chunk, from, to, whole && fin);
+      if (message !== undefined) {
+        this.deliver(message, typeof message !== 'string', this.#assembly.bytes());
+      }
       return;
     }
-    const ended = this.#remaining === 0;
-    if (ended) this.#remaining = -1;
-    const message = this.#assembly.take(this.#chunk, from, to, ended && frame.fin);
-    if (message !== undefined) {
-      this.deliver(message, typeof message !== 'string', this.#assembly.bytes);
-    }
-  }
-
-  #takeControl(from: number, to: number): void {
-    const control = (this.#control ??= Buffer.allocUnsafe(this.frame.length));
-    this.#controlLength += this.#chunk.copy(control, this.#controlLength, from, to);
-    if (this.#remaining > 0) return;
-    this.#remaining = -1;
-    this.#control = undefined;
-    this.#controlLength = 0;
-    this.extraOperation(this.frame.opcode, control);
-  }
-
-  // ---- odds and ends ----
-
-  /** The first byte of an outgoing frame, checked (RFC 6455 sections 5.4 and 5.5). */
-  #first(fin: boolean, code: number, rsv: number, length: number): number {
-    if (code >= ControlFrames.close) {
-      if (code > ControlFrames.pong)
-        throw wrongValue(`code must be an opcode, got ${String(code)}`);
-      if (!fin || length > 125) {
-        throw wrongValue('a control frame has at most 125 bytes and is never fragmented');
-      }
-    } else if (!(code >= 0 && code <= DataFrames.binary)) {
-      throw wrongValue(`code must be an opcode, got ${String(code)}`);
-    }
-    return (fin ? FIN : 0) | (rsv & RSV) | code;
-  }
-
-  #payload(code: number, message: string | Uint8Array): Buffer {
-    if (code >= ControlFrames.close) return controlPayload(message, 'payload');
-    const data = typeof message === 'string' ? Buffer.from(message) : bytesOf(message);
-    if (data === undefined) {
-      throw wrongType(`message must be a string or bytes, got ${describeValue(message)}`);
-    }
-    return data;
+    const payload = Buffer.concat([this.#control, chunk.subarray(from, to)]);
+    this.#control = whole ? NOTHING : payload;
+    if (whole) this.extraOperation(opcode, payload);
   }
 
   #pull(): PullQueue<Message> {
-    return (this.#pulls ??= new PullQueue({
-      ...this.#limits,
-      pause: () => {
-        this.pause();
-      },
-      resume: () => {
-        this.resume();
-      },
+    const { maxQueue, maxQueueBytes } = this.#numbers;
+    return (this.#pulls ??= makePullQueue(maxQueue, maxQueueBytes, (full) => {
+      if (full) this.pause();
+      else this.resume();
     }));
   }
 }
@@ -485,15 +396,33 @@ export class Frames extends EventEmitter<FramesEvents> {
 /** Bytes of the head of an unmasked frame, told by its second byte. */
 function headBytes(second: number): number {
   const length = second & 0x7f;
-  return length < 126 ? 2 : length === 126 ? 4 : LONGEST_HEAD;
+  return length < 126 ? 2 : length === 126 ? 4 : 10;
+}
+
+function isOpcode(code: number): boolean {
+  return code === (code & 0xf) && (code & 7) < 3;
+}
+
+/** The first byte of an outgoing frame (RFC 6455 sections 5.2, 5.4 and 5.5). */
+function firstByte(fin: boolean, code: number, rsv: number): number {
+  if (!isOpcode(code)) throw mustBe('code', 'an opcode', code);
+  if (code >= ControlFrames.close && !fin) throw wrongValue('a control frame is never fragmented');
+  return (fin ? FIN : 0) | (rsv & RSV) | code;
+}
+
+function payloadOf(code: number, message: string | Uint8Array): Buffer {
+  if (code >= ControlFrames.close) return controlPayload(message, 'payload');
+  const data = typeof message === 'string' ? Buffer.from(message) : bytesOf(message);
+  if (!data) throw mustBe('message', 'a string or bytes', message);
+  return data;
 }
 
 function protocolError(
   what: string,
   bytes: Uint8Array | number[],
-  at = 0,
-  length = 16,
+  code: ErrorCode = 'ERR_FRAME_PROTOCOL',
+  closeCode = StatusCodes.protocolError,
 ): FrameError {
-  const shown = Buffer.from(bytes.slice(at, at + length)).toString('hex');
-  return new FrameError('ERR_FRAME_PROTOCOL', `the server sent ${what} (bytes ${shown})`);
+  const shown = Buffer.from(bytes).toString('hex', 0, 16);
+  return new FrameError(code, `the server sent ${what} (bytes ${shown})`, closeCode);
 }

@@ -1,44 +1,28 @@
 /**
- * The states of a connection: the legal moves are data, and one function writes the state.
+ * The states of a connection, and the one place that writes them.
  * @packageDocumentation
  */
-import { SocketState } from './enumerations.js';
-import { InvalidStateError } from './exceptions.js';
-
-const NEXT: Readonly<Record<SocketState, readonly SocketState[]>> = {
-  [SocketState.zero]: [SocketState.connecting, SocketState.closed],
-  [SocketState.connecting]: [SocketState.opened, SocketState.closing, SocketState.closed],
-  [SocketState.opened]: [SocketState.closing, SocketState.closed],
-  [SocketState.closing]: [SocketState.closed],
-  [SocketState.closed]: [],
-};
-
-/** Told of each move. */
-export type StateListener = (state: SocketState, previous: SocketState) => void;
+import type { SocketState } from './enumerations.js';
 
 /** Where a connection is in its life. */
-export class Lifecycle {
-  #state: SocketState;
-  readonly #onMove: StateListener;
+export interface Lifecycle {
+  state(): SocketState;
+  /** Moves on to a later state; a state once left never comes back. */
+  move(next: SocketState): void;
+}
 
-  constructor(state: SocketState, onMove: StateListener) {
-    this.#state = state;
-    this.#onMove = onMove;
-  }
-
-  get state(): SocketState {
-    return this.#state;
-  }
-
-  /** @throws {InvalidStateError} for a move that is not in the table */
-  move(next: SocketState): void {
-    const previous = this.#state;
-    if (!NEXT[previous].includes(next)) {
-      throw new InvalidStateError(
-        `a connection does not go from ${SocketState[previous]} to ${SocketState[next]}`,
-      );
-    }
-    this.#state = next;
-    this.#onMove(next, previous);
-  }
+/** @param onMove told of each move */
+export function makeLifecycle(
+  state: SocketState,
+  onMove: (state: SocketState, previous: SocketState) => void,
+): Lifecycle {
+  return {
+    state: () => state,
+    move(next) {
+      const previous = state;
+      if (next <= previous) return;
+      state = next;
+      onMove(next, previous);
+    },
+  };
 }

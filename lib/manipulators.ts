@@ -4,22 +4,18 @@
  */
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
-import { AliveWatch } from './alives.js';
 import { checkClose } from './closings.js';
-import { ControlFrames, SocketState, StatusCodes } from './enumerations.js';
-import { Ending } from './endings.js';
-import { Flow } from './flows.js';
+import { makeCore, type ControlData, type Core } from './cores.js';
+import { SocketState } from './enumerations.js';
 import { Frames } from './freams.js';
-import { Inbox, type Audience, type MessageListener, type ReceiveOptions } from './inboxes.js';
-import { Lifecycle } from './lifecycles.js';
-import { maskingKey } from './masks.js';
-import { checkOptions, numberOptions, type ConverseOptions, type Numbers } from './options.js';
-import { Outbox, quietly, type SendOptions } from './outboxes.js';
+import type { Audience, MessageListener, ReceiveOptions } from './inboxes.js';
+import { makeLifecycle, type Lifecycle } from './lifecycles.js';
+import { checkOptions, numberOptions, type ConverseOptions } from './options.js';
+import type { SendOptions } from './outboxes.js';
 import type { CloseInfo, Message, SendData } from './parts.js';
-import { controlPayload, raise } from './values.js';
 import type { PieceStream, StreamOptions } from './pieces.js';
-import { PingLedger } from './pings.js';
 import { TransportSink } from './transports.js';
+import { tell } from './values.js';
 
 export type { ReceiveOptions } from './inboxes.js';
 export type { SendOptions } from './outboxes.js';
@@ -67,21 +63,8 @@ export interface ConverseParts {
 export class Converse extends EventEmitter<ConverseEvents> {
   /** The byte stream. */
   readonly transport: Duplex;
-  /** Resolves once the connection has ended, however it did. Never rejects. */
-  readonly closed: Promise<CloseInfo>;
-  readonly #numbers: Numbers;
-  readonly #autoPong: boolean;
-  readonly #parts: ConverseParts;
   readonly #lifecycle: Lifecycle;
-  readonly #frames: Frames;
-  readonly #inbox: Inbox;
-  readonly #outbox: Outbox;
-  readonly #pings = new PingLedger();
-  readonly #watch: AliveWatch;
-  readonly #ending: Ending;
-  readonly #flow: Flow;
-  #settleClosed!: (info: CloseInfo) => void;
-  #owedPong: Buffer | undefined;
+  readonly #core: Core;
 
   /**
    * @param transport an open byte stream on which the opening handshake is over
@@ -92,41 +75,46 @@ export class Converse extends EventEmitter<ConverseEvents> {
     super();
     checkOptions(options);
     this.transport = transport;
-    this.#numbers = numberOptions(options);
-    this.#autoPong = options.autoPong ?? true;
-    this.#parts = parts;
-    this.#lifecycle = parts.lifecycle ?? new Lifecycle(SocketState.opened, this.#onState);
-    this.closed = new Promise((resolve) => {
-      this.#settleClosed = resolve;
-    });
     const sink = parts.sink ?? new TransportSink(transport);
-    sink.onTaken = this.#onTaken;
-    this.#frames = parts.frames ?? new Frames(sink, options);
-    this.#inbox = this.#makeInbox();
-    this.#outbox = this.#makeOutbox();
-    this.#watch = this.#makeWatch(sink);
-    this.#ending = this.#makeEnding();
-    this.#flow = this.#makeFlow();
-    this.#frames.on('message', this.#onMessage);
-    this.#frames.on('ping', this.#onPing);
-    this.#frames.on('pong', this.#onPong);
-    // Listeners attached in this turn, and promises that resolve in it, must miss nothing.
-    setImmediate(this.#startReading);
+    this.#lifecycle =
+      parts.lifecycle ??
+      makeLifecycle(SocketState.opened, (...states) => {
+        tell(this, 'state', ...states);
+      });
+    const { audience } = parts;
+    this.#core = makeCore({
+      ...parts,
+      transport,
+      sink,
+      frames: parts.frames ?? new Frames(sink, options),
+      lifecycle: this.#lifecycle,
+      numbers: numberOptions(options),
+      autoPong: options.autoPong ?? true,
+      audiences: audience ? [this, audience] : [this],
+      tell: (...args: unknown[]) => {
+        tell(this, ...args);
+      },
+    });
+  }
+
+  /** Resolves once the connection has ended, however it did. Never rejects. */
+  get closed(): Promise<CloseInfo> {
+    return this.#core.closed;
   }
 
   /** Where the connection is in its life. */
   get state(): SocketState {
-    return this.#lifecycle.state;
+    return this.#lifecycle.state();
   }
 
   /** Messages that wait for `receive()`. The original's `get_queue_size`. */
   get queueSize(): number {
-    return this.#inbox.size;
+    return this.#core.inbox.size();
   }
 
   /** Bytes that wait to be sent. */
   get bufferedAmount(): number {
-    return this.#frames.pending + this.transport.writableLength;
+    return this.#core.buffered();
   }
 
   /**
@@ -136,7 +124,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
    * @throws {TypeError} for anything else; {@link ConnectionClosed} when the connection ends first
    */
   send(data: SendData, options?: SendOptions): Promise<void> {
-    return this.#outbox.send(data, options);
+    return this.#core.outbox.send(data, options);
   }
 
   /**
@@ -149,7 +137,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
   receive(options: ReceiveOptions & { text: false }): Promise<Buffer>;
   receive(options?: ReceiveOptions): Promise<Message>;
   receive(options?: ReceiveOptions): Promise<Message> {
-    return this.#inbox.receive(options);
+    return this.#core.inbox.receive(options);
   }
 
   /**
@@ -157,12 +145,12 @@ export class Converse extends EventEmitter<ConverseEvents> {
    * has begun to be streamed, and reading pauses while its pieces are not read.
    */
   receiveStream(options: StreamOptions = {}): PieceStream {
-    return this.#inbox.stream(options);
+    return this.#core.inbox.stream(options);
   }
 
   /** Messages, until the connection closes; leaving the loop does not close it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
-    return this.#inbox.iterate(() => this.#ending.refusal());
+    return this.#core.inbox.iterate(this.#core.ending.refusal);
   }
 
   /**
@@ -171,29 +159,16 @@ export class Converse extends EventEmitter<ConverseEvents> {
    * @returns round-trip latency in milliseconds
    * @throws {ConnectionClosed} when the connection ends first
    */
-  ping(data?: string | ArrayBufferView | ArrayBuffer): Promise<number> {
-    return this.#control(() => {
-      const payload =
-        data === undefined ? newPingPayload() : Buffer.from(controlPayload(data, 'data'));
-      return () => {
-        this.#frames.write(true, ControlFrames.ping, payload);
-        return this.#pings.sent(payload);
-      };
-    });
+  ping(data?: ControlData): Promise<number> {
+    return this.#core.ping(data);
   }
 
   /**
    * Sends a pong that nobody asked for: a one-way sign of life (RFC 6455 section 5.5.3).
    * @param data at most 125 bytes
    */
-  pong(data: string | ArrayBufferView | ArrayBuffer = ''): Promise<void> {
-    return this.#control(() => {
-      const payload = controlPayload(data, 'data');
-      return () => {
-        this.#frames.pong(payload);
-        return this.#outbox.drained();
-      };
-    });
+  pong(data: ControlData = ''): Promise<void> {
+    return this.#core.pong(data);
   }
 
   /**
@@ -203,43 +178,39 @@ export class Converse extends EventEmitter<ConverseEvents> {
    * @param reason at most 123 bytes of UTF-8
    * @returns how it ended; the same promise for every call
    */
-  close(code: number = StatusCodes.normal, reason = ''): Promise<CloseInfo> {
+  close(code = 1000, reason = ''): Promise<CloseInfo> {
     try {
       checkClose(code, reason);
     } catch (error) {
       return Promise.reject(error);
     }
-    this.#ending.close(code, reason);
+    this.#core.ending.close(code, reason);
     return this.closed;
   }
 
   /** Ends at once: no Close frame, no waiting. What is unsent is lost. */
   terminate(): void {
-    this.#ending.terminate();
+    this.#core.ending.terminate();
   }
 
   /** Stops reading: the server feels it. Timers of silence stand still. */
   pause(): void {
-    this.#flow.byUser = true;
+    this.#core.flow.byUser(true);
   }
 
   /** Reads on. */
   resume(): void {
-    this.#flow.byUser = false;
+    this.#core.flow.byUser(false);
   }
 
   /** The process lives while the connection does: the default. */
   ref(): this {
-    (this.transport as Partial<{ ref(): void }>).ref?.();
-    this.#ending.hold(true);
-    return this;
+    return this.hold(true);
   }
 
   /** The connection alone does not keep the process alive. */
   unref(): this {
-    (this.transport as Partial<{ unref(): void }>).unref?.();
-    this.#ending.hold(false);
-    return this;
+    return this.hold(false);
   }
 
   override on<E extends keyof ConverseEvents>(
@@ -247,7 +218,8 @@ export class Converse extends EventEmitter<ConverseEvents> {
     listener: (...args: ConverseEvents[E]) => void,
     context?: unknown,
   ): this {
-    return this.#attach(event, listener, context, false);
+    super.on(event, listener as never, context);
+    return this.attached(this, event, listener, context);
   }
 
   override addListener<E extends keyof ConverseEvents>(
@@ -255,7 +227,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
     listener: (...args: ConverseEvents[E]) => void,
     context?: unknown,
   ): this {
-    return this.#attach(event, listener, context, false);
+    return this.on(event, listener, context);
   }
 
   override once<E extends keyof ConverseEvents>(
@@ -263,206 +235,44 @@ export class Converse extends EventEmitter<ConverseEvents> {
     listener: (...args: ConverseEvents[E]) => void,
     context?: unknown,
   ): this {
-    return this.#attach(event, listener, context, true);
+    super.once(event, listener as never, context);
+    return this.attached(this, event, listener, context, true);
   }
 
-  /** @internal The messages' way to listeners that are attached elsewhere. */
-  get inbox(): Inbox {
-    return this.#inbox;
-  }
-
-  /** @internal The connection cannot go on. */
-  fail(error: Error): void {
-    this.#ending.fail(error);
-  }
-
-  // ---- bytes in ----
-
-  readonly #startReading = (): void => {
-    if (this.#ending.finished) return;
-    if (this.transport.destroyed) this.#ending.vanished();
-    else this.#flow.start(this.#parts.head);
-  };
-
-  readonly #onMessage = (message: Message): void => {
-    if (this.#ending.closeSent) this.#ending.discard();
-    else this.#inbox.deliver(message, this.#frames.messageBytes);
-  };
-
-  readonly #onPing = (payload: Buffer): void => {
-    if (this.#autoPong && !this.#ending.closeSent) {
-      // A server that pings and does not read gets one answer, to its latest ping.
-      if (this.bufferedAmount > this.#numbers.highWaterMark) this.#owedPong = payload;
-      else this.#frames.pong(payload);
-    }
-    this.#tell('ping', payload);
-  };
-
-  readonly #onPong = (payload: Buffer): void => {
-    this.#tell('pong', payload, this.#pings.answered(payload));
-  };
-
-  // ---- bytes out ----
-
-  readonly #onTaken = (): void => {
-    const owed = this.#owedPong;
-    if (owed !== undefined && this.bufferedAmount <= this.#numbers.highWaterMark) {
-      this.#owedPong = undefined;
-      if (!this.#ending.closeSent) this.#frames.pong(owed);
-    }
-    if (this.#outbox.crowded && this.#outbox.relieve()) this.#tell('drain');
-  };
-
-  /** A control frame of the user's: arguments are checked first, then whether it can go out. */
-  #control<T>(check: () => () => Promise<T>): Promise<T> {
-    let write: () => Promise<T>;
-    try {
-      write = check();
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    return quietly(this.#ending.sendable ? write() : Promise.reject(this.#ending.refusal()));
-  }
-
-  // ---- making ----
-
-  #makeInbox(): Inbox {
-    const { maxQueue, maxQueueBytes } = this.#numbers;
-    const audiences: Audience[] = [this];
-    if (this.#parts.audience !== undefined) audiences.push(this.#parts.audience);
-    return new Inbox(
-      {
-        maxQueue,
-        maxQueueBytes,
-        pause: () => {
-          this.#flow.count(true);
-        },
-        resume: () => {
-          this.#flow.count(false);
-        },
-        divert: (stream) => {
-          this.#frames.divert(stream);
-        },
-        undivert: (stream) => {
-          this.#frames.undivert(stream);
-        },
-      },
-      audiences,
-      this.state !== SocketState.opened,
-    );
-  }
-
-  #makeOutbox(): Outbox {
-    const bufferedAmount = (): number => this.bufferedAmount;
-    return new Outbox({
-      highWaterMark: this.#numbers.highWaterMark,
-      get bufferedAmount() {
-        return bufferedAmount();
-      },
-      write: (fin, code, data) => {
-        this.#frames.write(fin, code, data);
-      },
-      refusal: () => (this.#ending.sendable ? undefined : this.#ending.refusal()),
-      fail: (error) => {
-        this.fail(error);
-      },
-    });
-  }
-
-  #makeWatch(sink: TransportSink): AliveWatch {
-    const bufferedAmount = (): number => this.bufferedAmount;
-    return new AliveWatch(this.#numbers, {
-      get bufferedAmount() {
-        return bufferedAmount();
-      },
-      get bytesTaken() {
-        return sink.bytesTaken;
-      },
-      ping: () => {
-        const payload = newPingPayload();
-        this.#frames.write(true, ControlFrames.ping, payload);
-        void quietly(this.#pings.sent(payload));
-      },
-      fail: (error) => {
-        this.fail(error);
-      },
-    });
-  }
-
-  #makeEnding(): Ending {
-    return new Ending({
-      transport: this.transport,
-      frames: this.#frames,
-      lifecycle: this.#lifecycle,
-      closeTimeout: this.#numbers.closeTimeout,
-      beforeClose: (code, reason) => this.#parts.beforeClose?.(code, reason),
-      afterClose: (info) => this.#parts.afterClose?.(info),
-      whenSettled: () => this.#outbox.whenSettled(),
-      onEnding: () => {
-        this.#flow.update();
-      },
-      onNothingMore: (error, refusal) => {
-        this.#inbox.end(refusal, error);
-        this.#outbox.end(error);
-        this.#pings.fail(error);
-      },
-      onError: (error) => {
-        this.#tell('error', error);
-      },
-      onClosed: (info) => {
-        this.#tell('close', info.code, info.reason, info);
-        this.#settleClosed(info);
-      },
-    });
-  }
-
-  #makeFlow(): Flow {
-    const ending = this.#ending;
-    return new Flow({
-      transport: this.transport,
-      frames: this.#frames,
-      watch: this.#watch,
-      get ending() {
-        return ending.begun;
-      },
-      get finished() {
-        return ending.finished;
-      },
-      fail: (error) => {
-        ending.fail(error);
-      },
-    });
-  }
-
-  readonly #onState = (state: SocketState, previous: SocketState): void => {
-    this.#tell('state', state, previous);
-  };
-
-  #attach<E extends keyof ConverseEvents>(
-    event: E,
-    listener: (...args: ConverseEvents[E]) => void,
-    context: unknown,
-    once: boolean,
+  /** @internal A listener of messages is shown what still waits. */
+  attached(
+    audience: Audience,
+    event: string,
+    listener: unknown,
+    context: unknown = audience,
+    once = false,
   ): this {
-    const add = once ? super.once : super.on;
-    add.call(this, event, listener as never, context);
     if (event === 'message') {
-      this.#inbox.attached(this, listener as MessageListener, context ?? this, once);
+      this.#core.inbox.attached(audience, listener as MessageListener, context, once);
     }
     return this;
   }
 
-  #tell<E extends keyof ConverseEvents>(event: E, ...args: ConverseEvents[E]): void {
-    try {
-      (this.emit as (event: E, ...args: ConverseEvents[E]) => boolean).call(this, event, ...args);
-    } catch (error) {
-      raise(error);
-    }
+  /** @internal Whether the process lives on for the connection. */
+  hold(alive: boolean): this {
+    holdStream(this.transport, alive);
+    this.#core.ending.hold(alive);
+    return this;
+  }
+
+  /** @internal The connection is open: listeners are told what came meanwhile. */
+  release(): void {
+    this.#core.inbox.release();
+  }
+
+  /** @internal The connection cannot go on. */
+  fail(error: Error): void {
+    this.#core.ending.fail(error);
   }
 }
 
-function newPingPayload(): Buffer {
-  const payload = Buffer.alloc(4);
-  payload.writeInt32LE(maskingKey());
-  return payload;
+/** Lets the process live on for a stream, or not, where the stream can tell. */
+export function holdStream(stream: Duplex, alive: boolean): void {
+  const { ref, unref } = stream as Partial<Record<'ref' | 'unref', () => void>>;
+  (alive ? ref : unref)?.call(stream);
 }

@@ -8,23 +8,22 @@ import { MASKS_WASM } from './masks-wasm.js';
 /** What is used of WebAssembly, which Node's own types leave out. */
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
+  readonly Instance: new (module: object) => { readonly exports: Record<string, unknown> };
 };
-
-interface MaskModule {
-  readonly memory: { readonly buffer: ArrayBuffer };
-  mask(at: number, length: number, key: number): void;
-}
 
 /** Bytes of one slab. */
 export const SLAB_SIZE = 65_536;
 const SLABS = 16;
+/** Bytes of a slab of its own, at least: room for a few frames more. */
+const SMALL_SLAB = 1024;
 
 /** A piece of memory to pack frames into. */
 export interface Slab {
   readonly bytes: Buffer;
   /** Masks `length` bytes from `at`, in place. */
-  mask(at: number, length: number, key: number): void;
+  readonly mask: (at: number, length: number, key: number) => void;
+  /** Gives the slab back: nothing may read or write it any more. */
+  readonly free: () => void;
 }
 
 const KEYS = new Int32Array(2048);
@@ -66,46 +65,56 @@ export function maskBytes(data: Uint8Array, at: number, length: number, key: num
   }
 }
 
-/** A slab of its own memory, for when the shared ones are taken or WebAssembly is refused. */
-export function plainSlab(size: number): Slab {
-  const bytes = Buffer.allocUnsafeSlow(size);
-  return {
-    bytes,
-    mask: (at, length, key) => {
-      maskBytes(bytes, at, length, key);
-    },
-  };
-}
-
 let pool: Slab[] | undefined;
 
-/** Takes a slab of {@link SLAB_SIZE} bytes from the process's pool; `undefined` when none is left. */
-export function takeSlab(): Slab | undefined {
+/**
+ * Takes a slab from the process's pool. When every shared one waits for a slow kernel it costs
+ * memory of its own, with room for at least `size` bytes.
+ */
+export function takeSlab(size: number): Slab {
   pool ??= makePool();
-  return pool.pop();
+  return pool.pop() ?? makeSlab(Buffer.allocUnsafeSlow(Math.max(size, SMALL_SLAB)));
 }
 
-/** Gives a slab back to the pool. Nothing may read or write it any more. */
-export function giveSlab(slab: Slab): void {
-  pool?.push(slab);
+function makeSlab(
+  bytes: Buffer,
+  mask: Slab['mask'] = (at, length, key) => {
+    maskBytes(bytes, at, length, key);
+  },
+  shared = false,
+): Slab {
+  const slab: Slab = {
+    bytes,
+    mask,
+    free: () => {
+      if (shared) pool?.push(slab);
+    },
+  };
+  return slab;
 }
 
+/** Both ways of masking rely on little-endian words, as all machines have that Node runs on. */
 function makePool(): Slab[] {
+  let mask: Slab['mask'] | undefined;
+  let memory: ArrayBuffer | undefined;
   try {
     const module = new WebAssembly.Module(Buffer.from(MASKS_WASM, 'base64'));
     const { exports } = new WebAssembly.Instance(module);
-    const { memory, mask } = exports as MaskModule;
-    return Array.from({ length: SLABS }, (_, index): Slab => {
-      const address = index * SLAB_SIZE;
-      return {
-        bytes: Buffer.from(memory.buffer, address, SLAB_SIZE),
-        mask: (at, length, key) => {
-          mask(address + at, length, key);
-        },
-      };
-    });
+    ({ buffer: memory } = exports['memory'] as { buffer: ArrayBuffer });
+    mask = exports['mask'] as Slab['mask'];
   } catch {
     // WebAssembly is refused, as by --jitless or a policy, or has no SIMD here.
-    return Array.from({ length: SLABS }, () => plainSlab(SLAB_SIZE));
   }
+  return Array.from({ length: SLABS }, (_, index) => {
+    if (!memory || !mask) return makeSlab(Buffer.allocUnsafeSlow(SLAB_SIZE), undefined, true);
+    const maskShared = mask;
+    const address = index * SLAB_SIZE;
+    return makeSlab(
+      Buffer.from(memory, address, SLAB_SIZE),
+      (at, length, key) => {
+        maskShared(address + at, length, key);
+      },
+      true,
+    );
+  });
 }

@@ -4,7 +4,7 @@
  */
 import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
-import { describeValue, wrongType, wrongValue } from './values.js';
+import { mustBe, wrongType, wrongValue } from './values.js';
 
 /** Header fields by name; a list of values is sent as that many fields. */
 export type HeaderFields = Readonly<Record<string, string | number | readonly string[]>>;
@@ -127,20 +127,20 @@ export interface TransportOptions {
   localAddress?: string | undefined;
 }
 
-/** What each option with a number means, and the smallest value it takes. */
+/** Options with a number: the default; for those in milliseconds also the smallest value. */
 const NUMBERS = {
-  timeout: [30_000, 0, 'milliseconds'],
-  readTimeout: [120_000, 0, 'milliseconds'],
-  pingInterval: [30_000, 0, 'milliseconds'],
-  pongTimeout: [20_000, 0, 'milliseconds'],
-  closeTimeout: [10_000, 1, 'milliseconds'],
-  maxPayload: [67_108_864, 1, 'bytes'],
-  maxFragments: [131_072, 1, 'frames'],
-  maxQueue: [65_536, 1, 'messages'],
-  maxQueueBytes: [16_777_216, 1, 'bytes'],
-  highWaterMark: [1_048_576, 1, 'bytes'],
-  maxHeadBytes: [65_536, 1, 'bytes'],
-  maxHeadFields: [256, 1, 'fields'],
+  timeout: [30_000, 0],
+  readTimeout: [120_000, 0],
+  pingInterval: [30_000, 0],
+  pongTimeout: [20_000, 0],
+  closeTimeout: [10_000, 1],
+  maxPayload: [67_108_864],
+  maxFragments: [131_072],
+  maxQueue: [65_536],
+  maxQueueBytes: [16_777_216],
+  highWaterMark: [1_048_576],
+  maxHeadBytes: [65_536],
+  maxHeadFields: [256],
 } as const;
 
 const LONGEST_TIMER = 2_147_483_647;
@@ -148,77 +148,66 @@ const LONGEST_TIMER = 2_147_483_647;
 /** Each option with a number, in its unit. */
 export type Numbers = Readonly<Record<keyof typeof NUMBERS, number>>;
 
+type NumberOptions = Partial<Record<keyof Numbers, number | undefined>>;
+
 /**
  * A number of an options object, checked, or its default.
  * @throws a TypeError or RangeError that names the option, what was expected, and what came
  */
-export function numberOption(
-  options: Partial<Record<keyof Numbers, number | undefined>>,
-  name: keyof Numbers,
-): number {
-  const [byDefault, least, unit] = NUMBERS[name];
+export function numberOption(options: NumberOptions, name: keyof Numbers): number {
+  const [byDefault, shortest] = NUMBERS[name];
+  const isTime = shortest !== undefined;
+  const least = shortest ?? 1;
+  const most = isTime ? LONGEST_TIMER : Number.MAX_SAFE_INTEGER;
   const value = options[name] ?? byDefault;
-  const most = unit === 'milliseconds' ? LONGEST_TIMER : Number.MAX_SAFE_INTEGER;
-  const expected = `${name} must be an integer of ${unit} from ${String(least)} to ${String(most)}`;
-  if (typeof value !== 'number') throw wrongType(`${expected}, got ${describeValue(value)}`);
+  const expected = `an integer${isTime ? ' of milliseconds' : ''} from ${least} to ${most}`;
+  if (typeof value !== 'number') throw mustBe(name, expected, value);
   if (!Number.isInteger(value) || value < least || value > most) {
-    throw wrongValue(`${expected}, got ${String(value)}`);
+    throw wrongValue(`${name} must be ${expected}, got ${value}`);
   }
   return value;
 }
 
 /** All of {@link numberOption}. */
-export function numberOptions(
-  options: Partial<Record<keyof Numbers, number | undefined>>,
-): Numbers {
-  const names = Object.keys(NUMBERS) as (keyof Numbers)[];
-  return Object.fromEntries(
-    names.map((name) => [name, numberOption(options, name)]),
-  ) as unknown as Numbers;
-}
-
-type Check = (value: unknown) => string | undefined;
-
-const isBoolean: Check = (value) => (typeof value === 'boolean' ? undefined : 'true or false');
-const isFunction: Check = (value) => (typeof value === 'function' ? undefined : 'a function');
-const isObject: Check = (value) =>
-  typeof value === 'object' && value !== null ? undefined : 'an object';
+export const numberOptions = (options: NumberOptions): Numbers =>
+  Object.fromEntries(
+    (Object.keys(NUMBERS) as (keyof Numbers)[]).map((name) => [name, numberOption(options, name)]),
+  ) as Numbers;
 
 /** What every option that is not a number must be. Undefined stands for the default. */
-const CHECKS: Readonly<Record<string, Check>> = {
-  headers: (value) => isObject(value) && 'a list of lines or an object',
-  unionHeader: (value) => (Array.isArray(value) ? 'an object' : isObject(value)),
-  origin: (value) =>
-    value === false || typeof value === 'string' ? undefined : 'a string or false',
-  protocols: (value) => (Array.isArray(value) ? undefined : 'a list of strings'),
-  ssl: (value) =>
-    typeof value === 'boolean' ? undefined : isObject(value) && 'a boolean or TLS options',
-  lookup: isFunction,
-  family: (value) => (value === 0 || value === 4 || value === 6 ? undefined : '0, 4 or 6'),
-  localAddress: (value) => (typeof value === 'string' ? undefined : 'a string'),
-  autoPong: isBoolean,
-  handShake: (value) => isFunction(value) && 'a class that extends HandShake',
+const KINDS: Readonly<Record<string, string>> = {
+  headers: 'array or object',
+  unionHeader: 'object',
+  origin: 'string or false',
+  protocols: 'array',
+  ssl: 'boolean or object',
+  lookup: 'function',
+  family: '0 or 4 or 6',
+  localAddress: 'string',
+  autoPong: 'boolean',
+  handShake: 'function',
 };
+
+const NAMES = Object.keys({ ...KINDS, ...NUMBERS }).sort();
+
+/** Whether a value is of one of the kinds: types, or numbers and booleans as they print. */
+function isOf(kinds: string, value: unknown): boolean {
+  const type = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+  const literal = /number|boolean/.test(type) && String(value);
+  return kinds.split(' or ').some((kind) => kind === type || kind === literal);
+}
 
 /**
  * Checks names and values, once, at the edge.
  * @throws TypeError or RangeError
  */
 export function checkOptions(options: unknown): void {
-  if (isObject(options) !== undefined) {
-    throw wrongType(`options must be an object, got ${describeValue(options)}`);
-  }
+  if (!isOf('array or object', options)) throw mustBe('options', 'an object', options);
   for (const [name, value] of Object.entries(options as object)) {
-    const check = CHECKS[name];
-    if (check === undefined && !Object.hasOwn(NUMBERS, name)) {
-      throw wrongType(`${JSON.stringify(name)} is no option; known are ${knownOptions()}`);
+    if (!NAMES.includes(name)) {
+      throw wrongType(`${JSON.stringify(name)} is no option; known are ${NAMES.join(', ')}`);
     }
-    const expected = value === undefined ? undefined : check?.(value);
-    if (expected !== undefined) {
-      throw wrongType(`${name} must be ${expected}, got ${describeValue(value)}`);
-    }
+    const kinds = KINDS[name];
+    if (kinds && value !== undefined && !isOf(kinds, value)) throw mustBe(name, kinds, value);
   }
 }
-
-const knownOptions = (): string =>
-  [...Object.keys(CHECKS), ...Object.keys(NUMBERS)].sort().join(', ');

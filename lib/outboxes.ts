@@ -2,13 +2,13 @@
  * Messages on their way out: in the order of the calls, and no more than memory allows.
  * @packageDocumentation
  */
+import { isUtf8 } from 'node:buffer';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
 import type { Data, SendData } from './parts.js';
-import { bytesOf, describeValue, wrongType, wrongValue } from './values.js';
-import { SendQueue, type SendTask } from './sends.js';
-import { isUtf8 } from 'node:buffer';
+import { makeSendQueue, type SendTask } from './sends.js';
 import { checkUtf8 } from './utf8.js';
+import { bytesOf, mustBe, wrongType } from './values.js';
 
 /** Options of `send()`. */
 export interface SendOptions {
@@ -28,7 +28,8 @@ export interface SendOptions {
 /** What the outbox needs of the connection. */
 export interface OutboxHost {
   readonly highWaterMark: number;
-  readonly bufferedAmount: number;
+  /** Bytes that wait to be sent. */
+  buffered(): number;
   /** Packs one frame, and lets it go. */
   write(fin: boolean, code: DataFrames, data: string | Buffer): void;
   /** Why nothing can be sent any more; undefined while it can. */
@@ -37,14 +38,25 @@ export interface OutboxHost {
   fail(error: FrameError): void;
 }
 
-const DONE = Promise.resolve();
-const NOTHING: Buffer = Buffer.alloc(0);
-const ignore = (): void => undefined;
+/** Sends messages, whole or in pieces, and tells when there is room for more. */
+export interface Outbox {
+  send(data: SendData, options?: SendOptions): Promise<void>;
+  /** Resolves once there is room. */
+  drained(): Promise<void>;
+  /** Bytes have been taken. Tells whether senders waited for it, and have room now. */
+  relieve(): boolean;
+  /** Resolves once all that was sent, and can be completed, is packed; undefined if it is now. */
+  whenSettled(): Promise<void> | undefined;
+  /** Nothing can be sent any more. */
+  end(error: unknown): void;
+}
 
-/** A promise that is rejected, but ends no process when nobody looks at it. */
-export function quietly<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(ignore);
-  return promise;
+/** A message, or a piece of one, that is at hand. */
+type Piece = string | Buffer | Blob;
+
+interface Source {
+  next(): Promise<IteratorResult<Data>> | IteratorResult<Data>;
+  return?(): unknown;
 }
 
 interface Settler {
@@ -52,304 +64,251 @@ interface Settler {
   reject(error: unknown): void;
 }
 
-/** Sends messages, whole or in pieces, and tells when there is room for more. */
-export class Outbox {
-  readonly #host: OutboxHost;
-  readonly #queue = new SendQueue();
+const DONE = Promise.resolve();
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** A promise that may be rejected, but ends no process when nobody looks at it. */
+export function quietly<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
+/** Makes the sending part of a connection. */
+export function makeOutbox(host: OutboxHost): Outbox {
+  const queue = makeSendQueue();
   /** Sends that wait for their turn. */
-  readonly #waiting = new Set<Settler>();
+  const waiting = new Set<Settler>();
+  const sources = new Set<Source>();
   /** Sends that wait for room. */
-  #drains: Settler[] = [];
-  /** Ends of text that is sent in pieces of bytes: a character may be cut. */
-  #tail: Buffer | undefined;
-  readonly #iterators = new Set<{ return?(): unknown }>();
+  let drains: Settler[] = [];
+  /** What a message in pieces has left of a character so far, where it is text. */
+  let tail: Buffer | undefined;
 
-  constructor(host: OutboxHost) {
-    this.#host = host;
-  }
+  const crowded = (): boolean => host.buffered() > host.highWaterMark;
+  return {
+    send(data, options) {
+      if (typeof data === 'string' && !options && queue.idle()) {
+        const refusal = host.refusal();
+        if (refusal) return quietly(Promise.reject(refusal));
+        host.write(true, DataFrames.text, data);
+        return drained();
+      }
+      try {
+        return sendAny(data, options ?? {});
+      } catch (error) {
+        return Promise.reject(error as Error);
+      }
+    },
+    drained,
+    relieve() {
+      if (drains.length === 0 || crowded()) return false;
+      const relieved = drains;
+      drains = [];
+      for (const { resolve } of relieved) resolve();
+      return true;
+    },
+    whenSettled: queue.whenSettled,
+    end(error) {
+      const settlers = [...drains, ...waiting];
+      drains = [];
+      waiting.clear();
+      queue.clear();
+      for (const { reject } of settlers) reject(error);
+      sources.forEach(endSource);
+      sources.clear();
+    },
+  };
 
-  send(data: SendData, options?: SendOptions): Promise<void> {
-    if (typeof data === 'string' && options === undefined && this.#queue.idle) {
-      const refusal = this.#host.refusal();
-      if (refusal !== undefined) return quietly(Promise.reject(refusal));
-      this.#host.write(true, DataFrames.text, data);
-      return this.drained();
-    }
-    try {
-      return this.#send(data, options ?? {});
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  /** Resolves once there is room. */
-  drained(): Promise<void> {
-    const { bufferedAmount, highWaterMark } = this.#host;
-    if (bufferedAmount <= highWaterMark && this.#drains.length === 0) return DONE;
+  function drained(): Promise<void> {
+    if (drains.length === 0 && !crowded()) return DONE;
     return quietly(
       new Promise((resolve, reject) => {
-        this.#drains.push({ resolve, reject });
+        drains.push({ resolve, reject });
       }),
     );
   }
 
-  /**
-   * Bytes have been taken.
-   * @returns whether senders waited for it, and have room now
-   */
-  relieve(): boolean {
-    if (this.#drains.length === 0 || this.#host.bufferedAmount > this.#host.highWaterMark) {
-      return false;
+  function sendAny(data: SendData, { fin, code }: SendOptions): Promise<void> {
+    if (fin !== undefined && typeof fin !== 'boolean') throw mustBe('fin', 'a boolean', fin);
+    if (code !== undefined && ![0, 1, 2].includes(code)) {
+      throw mustBe('code', 'one of DataFrames', code);
     }
-    const drains = this.#drains;
-    this.#drains = [];
-    for (const { resolve } of drains) resolve();
-    return true;
-  }
-
-  /** Whether senders wait for room. */
-  get crowded(): boolean {
-    return this.#drains.length > 0;
-  }
-
-  /** Resolves once all that was sent, and can be completed, is packed; undefined if it is now. */
-  whenSettled(): Promise<void> | undefined {
-    return this.#queue.whenSettled();
-  }
-
-  /** Nothing can be sent any more. */
-  end(error: unknown): void {
-    const settlers = [...this.#drains, ...this.#waiting];
-    this.#drains = [];
-    this.#waiting.clear();
-    this.#queue.clear();
-    for (const { reject } of settlers) reject(error);
-    for (const iterator of this.#iterators) endIterator(iterator);
-    this.#iterators.clear();
-  }
-
-  #send(data: SendData, options: SendOptions): Promise<void> {
-    const { fin, code } = checkSend(options);
-    const whole = wholeData(data);
-    const source = whole === undefined ? iteratorOf(data) : undefined;
-    const refusal = this.#host.refusal();
-    if (refusal !== undefined) return quietly(Promise.reject(refusal));
-    const continues = code === DataFrames.cont || (code === undefined && fin !== undefined);
-    if (source !== undefined) {
-      if (fin !== undefined || code === DataFrames.cont) {
-        throw wrongType(
-          'an iterable is a whole message: fin and DataFrames.cont are for its pieces',
-        );
+    const message = wholeData(data);
+    const source = message === undefined ? sourceOf(data) : undefined;
+    const refusal = host.refusal();
+    if (refusal) return quietly(Promise.reject(refusal));
+    const goesOn =
+      code === DataFrames.cont || (code === undefined && fin !== undefined && queue.inPieces());
+    if (source) {
+      if (fin !== undefined || goesOn) {
+        throw wrongType('an iterable is a whole message: fin and DataFrames.cont are for pieces');
       }
-      return this.#enter(
-        (task) => {
-          this.#queue.add(task);
-        },
-        () => this.#sendPieces(source, code),
-      );
+      return enter(queue.add, () => sendPieces(source(), code));
     }
-    const message = whole as string | Buffer | Blob;
-    const inPieces = this.#queue.inPieces;
-    if (code === DataFrames.cont && !inPieces) {
-      throw new InvalidStateError('there is no message to continue: begin one with fin: false');
+    if (goesOn || fin === false) {
+      if (goesOn && !queue.inPieces()) {
+        throw new InvalidStateError('there is no message to continue: begin one with fin: false');
+      }
+      return sendPiece(message as Piece, goesOn ? DataFrames.cont : code, fin ?? true);
     }
-    if (fin === false || (inPieces && continues)) {
-      const opcode = inPieces && continues ? DataFrames.cont : opcodeOf(message, code);
-      return this.#sendPiece(message, opcode, fin ?? true);
-    }
-    return this.#sendWhole(message, opcodeOf(message, code));
+    return sendWhole(message as Piece, code);
   }
 
-  #sendWhole(message: string | Buffer | Blob, opcode: DataFrames): Promise<void> {
+  function sendWhole(message: Piece, code: DataFrames | undefined): Promise<void> {
+    const opcode = opcodeOf(message, code);
     if (opcode === DataFrames.text) requireText(message);
-    if (this.#queue.idle && !(message instanceof Blob)) {
-      this.#host.write(true, opcode, message);
-      return this.drained();
+    if (queue.idle() && !(message instanceof Blob)) {
+      host.write(true, opcode, message);
+      return drained();
     }
     const kept = keep(message);
-    return this.#enter(
-      (task) => {
-        this.#queue.add(task);
-      },
-      () => this.#writeData(true, opcode, kept),
-    );
+    return enter(queue.add, () => writePiece(true, opcode, kept));
   }
 
-  #sendPiece(message: string | Buffer | Blob, opcode: DataFrames, fin: boolean): Promise<void> {
-    if (opcode !== DataFrames.cont) this.#tail = opcode === DataFrames.text ? NOTHING : undefined;
-    if (this.#tail !== undefined) this.#tail = textTail(this.#tail, message, fin);
-    if (fin) this.#tail = undefined;
+  function sendPiece(message: Piece, code: DataFrames | undefined, fin: boolean): Promise<void> {
+    const opcode = opcodeOf(message, code);
+    const before =
+      opcode === DataFrames.cont ? tail : opcode === DataFrames.text ? NOTHING : undefined;
+    tail = textTail(before, message, fin);
     const kept = keep(message);
-    return this.#enter(
+    return enter(
       (task) => {
-        this.#queue.addPiece(task, fin);
+        queue.addPiece(task, fin);
       },
-      () => this.#writeData(fin, opcode, kept),
+      () => writePiece(fin, opcode, kept),
     );
   }
 
   /** Runs in its turn; settles once there is room. */
-  #enter(add: (task: SendTask) => void, work: () => void | Promise<void>): Promise<void> {
+  function enter(add: (task: SendTask) => void, work: () => void | Promise<void>): Promise<void> {
     return quietly(
-      new Promise<void>((resolve, reject) => {
+      new Promise((resolve, reject) => {
         const settler: Settler = { resolve, reject };
-        this.#waiting.add(settler);
+        waiting.add(settler);
         const succeed = (): void => {
-          if (!this.#waiting.delete(settler)) return;
-          this.drained().then(resolve, reject);
+          if (waiting.delete(settler)) drained().then(resolve, reject);
         };
         const fail = (error: unknown): void => {
-          if (this.#waiting.delete(settler)) reject(error);
+          waiting.delete(settler);
+          reject(error as Error);
         };
         add(() => {
-          try {
-            const done = work();
-            if (done !== undefined) return done.then(succeed, fail);
-            succeed();
-          } catch (error) {
-            fail(error);
-          }
+          const working = work();
+          if (working) return working.then(succeed, fail);
+          succeed();
           return undefined;
         });
       }),
     );
   }
 
-  #writeData(fin: boolean, opcode: DataFrames, data: string | Buffer | Blob): void | Promise<void> {
-    if (!(data instanceof Blob)) {
-      this.#host.write(fin, opcode, data);
-      return undefined;
+  function writePiece(fin: boolean, opcode: DataFrames, data: Piece): void | Promise<void> {
+    if (data instanceof Blob) {
+      return data.arrayBuffer().then((buffer) => {
+        const bytes = Buffer.from(buffer);
+        if (opcode === DataFrames.text) requireText(bytes);
+        checkOpen();
+        host.write(fin, opcode, bytes);
+      });
     }
-    return data.arrayBuffer().then((buffer) => {
-      const refusal = this.#host.refusal();
-      if (refusal !== undefined) throw refusal;
-      const bytes = Buffer.from(buffer);
-      if (opcode === DataFrames.text) requireText(bytes);
-      this.#host.write(fin, opcode, bytes);
-    });
+    host.write(fin, opcode, data);
+    return undefined;
   }
 
   /** Each item is a fragment that goes out as soon as it is there; an empty one ends the message. */
-  async #sendPieces(source: Source, code: DataFrames | undefined): Promise<void> {
-    const iterator = source();
-    this.#iterators.add(iterator);
-    let begun = false;
-    let tail: Buffer | undefined;
+  async function sendPieces(source: Source, code: DataFrames | undefined): Promise<void> {
+    let opcode: DataFrames | undefined;
+    let left: Buffer | undefined;
+    sources.add(source);
     try {
-      for (let step = await iterator.next(); step.done !== true; step = await iterator.next()) {
-        const piece = await pieceData(step.value);
-        const refusal = this.#host.refusal();
-        if (refusal !== undefined) throw refusal;
-        const opcode = begun ? DataFrames.cont : opcodeOf(piece, code);
-        if (opcode === DataFrames.text) tail = NOTHING;
-        if (tail !== undefined) tail = textTail(tail, piece, false);
-        this.#host.write(false, opcode, piece);
-        begun = true;
-        await this.drained();
+      for (let step; (step = await source.next()).done !== true;) {
+        const whole = wholeData(step.value);
+        if (whole === undefined) throw mustBe('an item', 'a string or bytes', step.value);
+        const piece = whole instanceof Blob ? Buffer.from(await whole.arrayBuffer()) : whole;
+        checkOpen();
+        const next = opcode === undefined ? opcodeOf(piece, code) : DataFrames.cont;
+        if (next === DataFrames.text) left = NOTHING;
+        left = textTail(left, piece, false);
+        host.write(false, next, piece);
+        opcode ??= next;
+        await drained();
       }
-      if (tail !== undefined) textTail(tail, NOTHING, true);
-      if (begun) this.#host.write(true, DataFrames.cont, NOTHING);
+      textTail(left, NOTHING, true);
+      if (opcode !== undefined) host.write(true, DataFrames.cont, NOTHING);
     } catch (cause) {
-      endIterator(iterator);
-      // Nothing has gone out: the connection need not suffer for it.
-      if (!begun || this.#host.refusal() !== undefined) throw cause;
+      endSource(source);
+      // Where nothing has gone out the connection need not suffer for it.
+      if (opcode === undefined || host.refusal()) throw cause;
       const error = new FrameError(
         'ERR_FRAME_SOURCE',
-        `a message could not be completed: ${cause instanceof Error ? cause.message : String(cause)}`,
+        `a message could not be completed: ${String(cause)}`,
         StatusCodes.internalError,
         { cause },
       );
-      this.#host.fail(error);
+      host.fail(error);
       throw error;
     } finally {
-      this.#iterators.delete(iterator);
+      sources.delete(source);
     }
   }
-}
 
-type Source = () => {
-  next(): Promise<IteratorResult<Data>> | IteratorResult<Data>;
-  return?(): unknown;
-};
-
-function checkSend(options: SendOptions): SendOptions {
-  if (typeof options !== 'object' || (options as object | null) === null) {
-    throw wrongType(`options must be an object, got ${describeValue(options)}`);
+  function checkOpen(): void {
+    const refusal = host.refusal();
+    if (refusal) throw refusal;
   }
-  const { fin, code } = options;
-  if (fin !== undefined && typeof fin !== 'boolean') {
-    throw wrongType(`fin must be true or false, got ${describeValue(fin)}`);
-  }
-  if (code !== undefined && DataFrames[code] === undefined) {
-    throw wrongValue(`code must be one of DataFrames, got ${describeValue(code)}`);
-  }
-  return options;
 }
 
 /** A message that is at hand as a whole. */
-function wholeData(data: unknown): string | Buffer | Blob | undefined {
-  if (typeof data === 'string' || data instanceof Blob) return data;
-  return bytesOf(data);
+function wholeData(data: unknown): Piece | undefined {
+  return typeof data === 'string' || data instanceof Blob ? data : bytesOf(data);
 }
 
-function iteratorOf(data: unknown): Source {
+function sourceOf(data: unknown): () => Source {
   if (typeof data === 'object' && data !== null && !(data instanceof String)) {
-    const iterable = data as Record<symbol, (() => ReturnType<Source>) | undefined>;
+    const iterable = data as Record<symbol, (() => Source) | undefined>;
     const method = Symbol.asyncIterator in data ? Symbol.asyncIterator : Symbol.iterator;
     if (typeof iterable[method] === 'function') {
-      return () => (iterable[method] as () => ReturnType<Source>)();
+      return () => (iterable[method] as () => Source)();
     }
   }
-  throw wrongType(
-    `data must be a string, Buffer, TypedArray, DataView, ArrayBuffer, Blob or an (async) iterable of these, got ${describeValue(data)}`,
+  throw mustBe(
+    'data',
+    'a string, Buffer, TypedArray, DataView, ArrayBuffer, Blob or an (async) iterable of these',
+    data,
   );
 }
 
-async function pieceData(value: unknown): Promise<string | Buffer> {
-  const piece = wholeData(value);
-  if (piece === undefined) {
-    throw wrongType(`an iterable must yield strings or bytes, got ${describeValue(value)}`);
-  }
-  return piece instanceof Blob ? Buffer.from(await piece.arrayBuffer()) : piece;
-}
-
-function opcodeOf(data: string | Buffer | Blob, code: DataFrames | undefined): DataFrames {
+function opcodeOf(data: Piece, code: DataFrames | undefined): DataFrames {
   return code ?? (typeof data === 'string' ? DataFrames.text : DataFrames.binary);
 }
 
 /** What waits for its turn is copied: the caller may reuse its memory. */
-function keep(data: string | Buffer | Blob): string | Buffer | Blob {
+function keep(data: Piece): Piece {
   return Buffer.isBuffer(data) ? Buffer.from(data) : data;
 }
 
-function requireText(data: string | Buffer | Blob): void {
+function requireText(data: Piece): void {
   if (Buffer.isBuffer(data) && !isUtf8(data)) throw notText();
 }
 
 /**
- * Checks a piece of text that was given as bytes.
- * @param tail what the pieces before left of a character
+ * Checks a piece of text that was given as bytes; what a Blob holds is known only later.
+ * @param tail what the pieces before left of a character; undefined for binary
  * @returns what this one leaves
  */
-function textTail(tail: Buffer, data: string | Buffer | Blob, last: boolean): Buffer {
-  // What a Blob holds is known only later: it is checked alone.
-  if (data instanceof Blob) return tail;
-  const bytes = typeof data === 'string' ? NOTHING : Buffer.concat([tail, data]);
-  const valid =
-    typeof data === 'string' ? (tail.length > 0 ? -1 : 0) : checkUtf8(bytes, 0, bytes.length);
-  if (valid < 0 || (last && valid !== bytes.length)) throw notText();
+function textTail(tail: Buffer | undefined, data: Piece, last: boolean): Buffer | undefined {
+  if (!tail || data instanceof Blob || (typeof data === 'string' && tail.length === 0)) return tail;
+  const bytes = Buffer.concat([tail, Buffer.from(data)]);
+  const valid = checkUtf8(bytes, 0, bytes.length);
+  if (valid < 0 || (last && valid < bytes.length)) throw notText();
   return bytes.subarray(valid);
 }
 
 function notText(): TypeError {
-  return wrongType('data sent as text must be valid UTF-8 (RFC 6455 section 8.1)');
+  return wrongType('data sent as text must be valid UTF-8');
 }
 
-function endIterator(iterator: { return?(): unknown }): void {
-  try {
-    // An async iterator's promise is nobody's any more.
-    Promise.resolve(iterator.return?.()).catch(ignore);
-  } catch {
-    // Nor is what it throws: the reason to end it is told already.
-  }
+function endSource(source: Source): void {
+  // Whatever it says to that is nobody's any more.
+  void quietly((async () => source.return?.())());
 }

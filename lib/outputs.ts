@@ -2,15 +2,13 @@
  * From messages to bytes: frames are packed and masked in a slab, and leave it once a turn.
  * @packageDocumentation
  */
-import { giveSlab, maskingKey, plainSlab, SLAB_SIZE, takeSlab, type Slab } from './masks.js';
+import { maskingKey, SLAB_SIZE, takeSlab, type Slab } from './masks.js';
 import type { ByteSink } from './parts.js';
 
 /** Bytes that are packed before a burst is written without waiting for its end. */
 const BURST = 32_768;
 /** Most payload bytes that are packed at a time; a multiple of 4, so that the key stays in step. */
 const PIECE = SLAB_SIZE - 16;
-/** Bytes of a slab of its own, at least: room for a few frames more. */
-const SMALL_SLAB = 1024;
 /** A string of so many UTF-16 units fits into a slab whatever its UTF-8 length turns out to be. */
 const LONGEST_DIRECT_STRING = Math.floor(PIECE / 3);
 
@@ -48,114 +46,97 @@ export function packHeader(
  * so that a lone message waits for nothing, the others together at the turn's end, and at the
  * latest every 32 KiB. A slab is held only while bytes wait in it.
  */
-export class Output {
-  readonly #sink: ByteSink;
-  #slab: Slab | undefined;
-  #shared = false;
-  #end = 0;
-  #corks = 0;
-  #turnUnderWay = false;
-
-  constructor(sink: ByteSink) {
-    this.#sink = sink;
-  }
-
+export interface Output {
   /** Bytes packed and not yet handed on. */
-  get pending(): number {
-    return this.#end;
-  }
-
+  pending(): number;
   /** Holds frames back until {@link uncork}: the replies to one read leave together. */
-  cork(): void {
-    this.#corks++;
-  }
-
-  uncork(): void {
-    if (--this.#corks === 0) this.flush();
-  }
-
+  cork(): void;
+  uncork(): void;
   /** Packs one frame of text. `first` is its first byte: FIN, RSV and opcode. */
-  packText(first: number, text: string): void {
-    if (text.length > LONGEST_DIRECT_STRING) {
-      this.packBytes(first, Buffer.from(text));
-      return;
-    }
-    const slab = this.#reserve(text.length * 3 + 14);
-    const { bytes } = slab;
-    const start = this.#end;
-    const guess = headerSize(text.length);
-    const length = bytes.write(text, start + guess, 'utf8');
-    const size = headerSize(length);
-    if (size !== guess) {
-      bytes.copyWithin(start + size, start + guess, start + guess + length);
-    }
+  packText(first: number, text: string): void;
+  /** Packs one frame of bytes, which are copied. `first` is its first byte. */
+  packBytes(first: number, data: Buffer): void;
+  /** Hands on all that is packed. */
+  flush(): void;
+}
+
+/** Makes the part of a codec that packs. */
+export function makeOutput(sink: ByteSink): Output {
+  let slab: Slab | undefined;
+  let end = 0;
+  let corks = 0;
+  let turnUnderWay = false;
+
+  const endTurn = (): void => {
+    turnUnderWay = false;
+    if (corks === 0) flush();
+  };
+  return {
+    pending: () => end,
+    cork() {
+      corks++;
+    },
+    uncork() {
+      if (--corks === 0) flush();
+    },
+    packText(first, text) {
+      if (text.length > LONGEST_DIRECT_STRING) packBytes(first, Buffer.from(text));
+      else packString(first, text);
+    },
+    packBytes,
+    flush,
+  };
+
+  function packString(first: number, text: string): void {
+    const { bytes, mask } = reserve(text.length * 3 + 14);
+    const guess = end + headerSize(text.length);
+    const length = bytes.write(text, guess);
+    const start = end + headerSize(length);
+    if (start !== guess) bytes.copyWithin(start, guess, guess + length);
     const key = maskingKey();
-    const payload = packHeader(bytes, start, first, length, key);
-    slab.mask(payload, length, key);
-    this.#end = payload + length;
-    this.#packed();
+    packHeader(bytes, end, first, length, key);
+    mask(start, length, key);
+    end = start + length;
+    packed();
   }
 
-  /** Packs one frame of bytes, which are copied. `first` is its first byte. */
-  packBytes(first: number, data: Buffer): void {
+  function packBytes(first: number, data: Buffer): void {
     const { length } = data;
     const key = maskingKey();
-    let slab = this.#reserve(Math.min(14 + length, SLAB_SIZE));
-    this.#end = packHeader(slab.bytes, this.#end, first, length, key);
-    let from = 0;
-    for (;;) {
+    let { bytes, mask } = reserve(Math.min(length, PIECE) + 14);
+    end = packHeader(bytes, end, first, length, key);
+    for (let from = 0; ;) {
       const take = Math.min(length - from, PIECE);
-      data.copy(slab.bytes, this.#end, from, from + take);
-      slab.mask(this.#end, take, key);
-      this.#end += take;
-      from += take;
+      data.copy(bytes, end, from, (from += take));
+      mask(end, take, key);
+      end += take;
       if (from === length) break;
-      this.flush();
-      slab = this.#reserve(Math.min(length - from, PIECE));
+      flush();
+      ({ bytes, mask } = reserve(Math.min(length - from, PIECE)));
     }
-    this.#packed();
+    packed();
   }
 
-  /** Hands on all that is packed. */
-  flush(): void {
-    const slab = this.#slab;
-    if (slab === undefined) return;
-    const bytes = slab.bytes.subarray(0, this.#end);
-    const shared = this.#shared;
-    this.#slab = undefined;
-    this.#end = 0;
-    const free = (): void => {
-      if (shared) giveSlab(slab);
-    };
-    if (this.#sink.write(bytes, free)) free();
+  function flush(): void {
+    if (!slab) return;
+    const used = slab;
+    const bytes = used.bytes.subarray(0, end);
+    slab = undefined;
+    end = 0;
+    if (sink.write(bytes, used.free)) used.free();
   }
 
   /** A slab with room for `size` bytes behind what is packed already. */
-  #reserve(size: number): Slab {
-    if (this.#slab !== undefined && this.#end + size <= this.#slab.bytes.length) return this.#slab;
-    this.flush();
-    let slab = takeSlab();
-    this.#shared = slab !== undefined;
-    // Every shared slab waits for a slow kernel: this one costs memory of its own.
-    slab ??= plainSlab(Math.max(size, SMALL_SLAB));
-    this.#slab = slab;
-    return slab;
+  function reserve(size: number): Slab {
+    if (slab && end + size > slab.bytes.length) flush();
+    return (slab ??= takeSlab(size));
   }
 
-  #packed(): void {
-    if (this.#corks > 0) {
-      if (this.#end >= BURST) this.flush();
-    } else if (!this.#turnUnderWay) {
-      this.#turnUnderWay = true;
-      process.nextTick(this.#endTurn);
-      this.flush();
-    } else if (this.#end >= BURST) {
-      this.flush();
-    }
+  function packed(): void {
+    if (corks === 0 && !turnUnderWay) {
+      turnUnderWay = true;
+      process.nextTick(endTurn);
+      flush();
+    } else if (end >= BURST) flush();
   }
-
-  readonly #endTurn = (): void => {
-    this.#turnUnderWay = false;
-    if (this.#corks === 0) this.flush();
-  };
 }

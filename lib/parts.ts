@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { InvalidURI } from './exceptions.js';
-import { describeValue, wrongType } from './values.js';
+import { mustBe } from './values.js';
 
 /** A message as it is received: text as a string, binary as a Buffer of its own. */
 export type Message = string | Buffer;
@@ -63,10 +63,10 @@ export interface ByteSink {
   write(bytes: Buffer, free: () => void): boolean;
 }
 
-const WS_URI = /^(wss?):\/\/([^/?#\\]*)([^#\\]*)$/i;
+const WS_URI = /^wss?:\/\/[^/?#\\]*([^#\\]*)$/i;
 /** White space, control characters, lone surrogates. */
 const FORBIDDEN_IN_URI = /[\s\p{Cc}\p{Cs}]/u;
-const NOT_IN_RESOURCE = /[^!#$%&'()*+,\-./0-9:;=?@A-Z[\]_a-z~]+/g;
+const NOT_IN_RESOURCE = /[^!#-;=?-[\]_a-z~]+/g;
 
 /**
  * Takes a `ws://` or `wss://` URI apart (RFC 6455 section 3). The path and query are kept as
@@ -76,47 +76,31 @@ const NOT_IN_RESOURCE = /[^!#$%&'()*+,\-./0-9:;=?@A-Z[\]_a-z~]+/g;
  */
 export function parseUri(uri: string | URL): Remote {
   const text = uri instanceof URL ? uri.href : uri;
-  if (typeof text !== 'string') {
-    throw wrongType(`uri must be a string or a URL, got ${describeValue(text)}`);
-  }
-  const shown = JSON.stringify(text.replace(/\/\/[^/?#]*@/, '//***@'));
-  const fail = (why: string, cause?: unknown): never => {
-    throw new InvalidURI(`${why}: ${shown}`, cause === undefined ? undefined : { cause });
+  if (typeof text !== 'string') throw mustBe('uri', 'a string or a URL', text);
+  const fail = (expected: string): never => {
+    const shown = JSON.stringify(text.replace(/\/\/[^/?#]*@/, '//***@'));
+    throw new InvalidURI(`a WebSocket URI has ${expected}, got ${shown}`);
   };
-  if (FORBIDDEN_IN_URI.test(text)) {
-    fail('a WebSocket URI holds no white space, control characters or lone surrogates');
+  const found = !FORBIDDEN_IN_URI.test(text) && WS_URI.exec(text);
+  if (!found) {
+    return fail('ws:// or wss:// and no fragment, backslash, white space or control characters');
   }
-  if (text.includes('#')) fail('a WebSocket URI has no fragment (RFC 6455 section 3)');
-  const [, scheme, , tail] =
-    WS_URI.exec(text) ?? fail('a WebSocket URI starts with ws:// or wss:// and has no backslash');
-  const ssl = scheme?.toLowerCase() === 'wss';
-  const url = parseAuthority(text, fail);
-  const port = url.port === '' ? (ssl ? 443 : 80) : Number(url.port);
-  if (port === 0) fail('port 0 cannot be connected to');
-  const path = (tail ?? '').replace(NOT_IN_RESOURCE, encodeURIComponent);
-  return {
-    scheme: ssl ? 'wss' : 'ws',
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port,
-    resource: path.startsWith('/') ? path : `/${path}`,
-    ssl,
-    ...userinfo(url, fail),
-  };
-}
-
-function parseAuthority(text: string, fail: (why: string, cause?: unknown) => never): URL {
   try {
-    return new URL(text);
-  } catch (error) {
-    return fail('not a valid URI (host or port)', error);
+    const { protocol, hostname, port, username, password } = new URL(text);
+    const path = found[1]!.replace(NOT_IN_RESOURCE, encodeURIComponent);
+    const ssl = protocol === 'wss:';
+    if (port !== '0') {
+      return {
+        scheme: ssl ? 'wss' : 'ws',
+        host: hostname.replace(/[[\]]/g, ''),
+        port: Number(port || (ssl ? 443 : 80)),
+        resource: path.startsWith('/') ? path : `/${path}`,
+        ssl,
+        ...(username + password && { userinfo: decodeURIComponent(`${username}:${password}`) }),
+      };
+    }
+  } catch {
+    // The error of URL is no cause to give: it holds the password.
   }
-}
-
-function userinfo(url: URL, fail: (why: string, cause?: unknown) => never): { userinfo?: string } {
-  if (url.username === '' && url.password === '') return {};
-  try {
-    return { userinfo: decodeURIComponent(`${url.username}:${url.password}`) };
-  } catch (error) {
-    return fail('the user or password is not valid percent-encoded UTF-8', error);
-  }
+  return fail('a valid host or port (not 0), and user and password in percent-encoded UTF-8');
 }

@@ -4,7 +4,7 @@
  */
 import type { PieceSink } from './assemblies.js';
 import type { Message } from './parts.js';
-import { PullQueue, type Waiter } from './queues.js';
+import { makePullQueue, type Waiter } from './queues.js';
 
 /** Options of `receiveStream()`. */
 export interface StreamOptions {
@@ -15,111 +15,95 @@ export interface StreamOptions {
   maxPayload?: number | undefined;
 }
 
-/** What becomes of a stream. */
-export interface StreamHooks {
-  /** Its message has begun. */
-  begun(): void;
-  /** Its message is whole. */
-  ended(): void;
-  /** Its reader wants no more. */
-  left(): void;
-}
-
-/** What a stream needs of the connection. */
-export interface StreamHost {
-  readonly maxQueueBytes: number;
-  pause(): void;
-  resume(): void;
-}
-
-const END = Symbol('end');
-
 /**
  * The pieces of one message, for `for await`: strings of whole characters for text, Buffers for
  * binary. While they are not read, reading from the socket pauses. Leaving the loop drops the rest
  * of the message.
  */
-export class PieceStream implements PieceSink, Waiter<Message>, AsyncIterableIterator<Message> {
-  readonly maxPayload: number | undefined;
-  readonly #hooks: StreamHooks;
-  readonly #pieces: PullQueue<Message>;
-  #isBinary: boolean | undefined;
-  #left = false;
+export type PieceStream = AsyncIterableIterator<Message, undefined>;
 
-  constructor(host: StreamHost, options: StreamOptions, hooks: StreamHooks) {
-    this.maxPayload = options.maxPayload;
-    this.#hooks = hooks;
-    this.#pieces = new PullQueue({
-      maxQueue: Infinity,
-      maxQueueBytes: host.maxQueueBytes,
-      pause: () => {
-        host.pause();
-      },
-      resume: () => {
-        host.resume();
-      },
-    });
-  }
+/** Someone who waits for a message, whole or, at the sink, in pieces. */
+export interface PieceWaiter extends Waiter<Message> {
+  readonly sink?: PieceSink;
+}
 
-  /** Whether it is a binary message; undefined until it begins. */
-  get isBinary(): boolean | undefined {
-    return this.#isBinary;
-  }
+const DONE = { value: undefined, done: true } as const;
 
-  // ---- from the connection ----
+/** An iterator over what `wait` gives, until it fails with what `over` takes for the end. */
+export function pullIterator<T>(
+  wait: (waiter: Waiter<T>) => void,
+  over: (error: unknown) => boolean,
+  leave: () => void,
+): AsyncIterableIterator<T, undefined> {
+  let left = false;
+  return {
+    next: () =>
+      new Promise((resolve, reject) => {
+        const end = (): void => {
+          left = true;
+          resolve(DONE);
+        };
+        if (left) end();
+        else {
+          wait({
+            give: (value) => {
+              resolve({ value, done: false });
+            },
+            fail: (error) => {
+              if (over(error)) end();
+              else reject(error as Error);
+            },
+          });
+        }
+      }),
+    return: () => {
+      if (!left) leave();
+      left = true;
+      return Promise.resolve(DONE);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
 
-  begin(isBinary: boolean): void {
-    this.#isBinary = isBinary;
-    this.#hooks.begun();
-  }
-
-  piece(piece: Message): void {
-    if (!this.#pieces.offer(piece)) this.#pieces.keep(piece, piece.length);
-  }
-
-  end(): void {
-    this.#hooks.ended();
-    this.#pieces.end(END);
-  }
-
-  /** A message that was whole before anybody asked for its pieces. */
-  give(message: Message): void {
-    this.#isBinary = typeof message !== 'string';
-    if (message.length > 0) this.piece(message);
-    this.end();
-  }
-
-  fail(error: unknown): void {
-    this.#pieces.end(error);
-  }
-
-  // ---- to the user ----
-
-  next(): Promise<IteratorResult<Message, undefined>> {
-    return new Promise((resolve, reject) => {
-      this.#pieces.wait({
-        give: (value) => {
-          resolve({ value, done: false });
-        },
-        fail: (error) => {
-          if (error === END) resolve({ value: undefined, done: true });
-          else reject(error);
-        },
-      });
-    });
-  }
-
-  return(): Promise<IteratorResult<Message, undefined>> {
-    if (!this.#left) {
-      this.#left = true;
-      this.#hooks.left();
-      this.#pieces.end(END);
-      this.#pieces.clear();
-    }
-    return Promise.resolve({ value: undefined, done: true });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
+/**
+ * @param mostBytes pieces that wait, above which reading pauses
+ * @param onFull told when reading is to pause, and to go on
+ * @param onBegin told when the message begins
+ * @param onLeave told when the reader wants no more
+ */
+export function makePieces(
+  mostBytes: number,
+  maxPayload: number | undefined,
+  onFull: (full: boolean) => void,
+  onBegin: () => void,
+  onLeave: () => void,
+): [stream: PieceStream, waiter: PieceWaiter] {
+  const pieces = makePullQueue<Message>(Infinity, mostBytes, onFull);
+  const sink: PieceSink = {
+    maxPayload,
+    begin: onBegin,
+    piece(piece) {
+      if (!pieces.offer(piece)) pieces.keep(piece, piece.length);
+    },
+    end: (error = DONE) => {
+      pieces.end(error);
+    },
+  };
+  const stream = pullIterator(
+    pieces.wait,
+    (error) => error === DONE,
+    () => {
+      onLeave();
+      sink.end();
+      pieces.forget();
+    },
+  );
+  // Also takes a message that was whole before anybody asked for its pieces.
+  const give = (message: Message): void => {
+    if (message.length > 0) sink.piece(message);
+    sink.end();
+  };
+  return [stream, { sink, give, fail: sink.end }];
 }

@@ -9,7 +9,7 @@ export interface Waiter<T> {
   fail(error: unknown): void;
 }
 
-/** A first-in, first-out list that never moves its items. */
+/** A first-in, first-out list that does not move its items. */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
   #head = 0;
@@ -22,162 +22,107 @@ export class Fifo<T> {
     this.#items.push(item);
   }
 
+  /** The first item, left where it is. */
   peek(): T | undefined {
     return this.#items[this.#head];
   }
 
+  /** Takes the first item. */
   shift(): T | undefined {
-    const item = this.#items[this.#head];
+    const item = this.peek();
     this.#items[this.#head++] = undefined;
-    if (this.#head === this.#items.length) this.clear();
-    else if (this.#head >= 1024 && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
+    // What has been taken is let go of before it outgrows what waits.
+    if (this.#head > 999 ? this.size <= this.#head : this.size < 1) this.keep();
     return item;
   }
 
-  /** Takes one item out of its turn. */
-  remove(item: T): void {
-    this.#items = this.#items.slice(this.#head).filter((other) => other !== item);
-    this.#head = 0;
-  }
-
-  clear(): void {
-    this.#items = [];
-    this.#head = 0;
-  }
-
+  /** What waits, in a list of its own. */
   toArray(): T[] {
     return this.#items.slice(this.#head) as T[];
   }
-}
 
-/** Bounds of a {@link PullQueue}, and what to do at them. */
-export interface PullLimits {
-  readonly maxQueue: number;
-  readonly maxQueueBytes: number;
-  /** The queue is full: nothing more should come. */
-  pause(): void;
-  /** Half of it has been taken: more may come. */
-  resume(): void;
+  /** Keeps what passes the test, and no room for anything else. */
+  keep(test: (item: T) => boolean = () => true): void {
+    this.#items = this.size > 0 ? this.toArray().filter(test) : [];
+    this.#head = 0;
+  }
 }
 
 /**
  * Items in order of arrival, and those who wait for one in order of asking. Once ended, it gives
  * what is left, then the error it ended with.
  */
-export class PullQueue<T> {
-  readonly #limits: PullLimits;
-  readonly #items = new Fifo<T>();
-  readonly #sizes = new Fifo<number>();
-  readonly #waiters = new Fifo<Waiter<T>>();
-  #bytes = 0;
-  #full = false;
-  #end: { error: unknown } | undefined;
-
-  constructor(limits: PullLimits) {
-    this.#limits = limits;
-  }
-
-  /** Items that wait. */
-  get size(): number {
-    return this.#items.size;
-  }
-
+export interface PullQueue<T> {
+  readonly items: Fifo<T>;
+  readonly waiters: Fifo<Waiter<T>>;
   /** Bytes that wait. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  get full(): boolean {
-    return this.#full;
-  }
-
-  /** Who gets the next item, if someone waits. */
-  get next(): Waiter<T> | undefined {
-    return this.#waiters.peek();
-  }
-
+  bytes(): number;
   /** Gives the item to the first who waits, if someone does. */
-  offer(item: T): boolean {
-    const waiter = this.#waiters.shift();
-    waiter?.give(item);
-    return waiter !== undefined;
-  }
-
+  offer(item: T): boolean;
   /** Keeps the item for later. */
-  keep(item: T, bytes: number): void {
-    this.#items.push(item);
-    this.#sizes.push(bytes);
-    this.#bytes += bytes;
-    if (
-      !this.#full &&
-      (this.#items.size >= this.#limits.maxQueue || this.#bytes >= this.#limits.maxQueueBytes)
-    ) {
-      this.#full = true;
-      this.#limits.pause();
-    }
-  }
-
+  keep(item: T, bytes: number): void;
   /** The waiter gets the first item now, or the next that comes, or the error of the end. */
-  wait(waiter: Waiter<T>): void {
-    const item = this.poll();
-    if (item !== undefined) waiter.give(item);
-    else if (this.#end !== undefined) waiter.fail(this.#end.error);
-    else this.#waiters.push(waiter);
-  }
-
-  /** The first item now, if there is one. */
-  poll(): T | undefined {
-    if (this.#items.size === 0) return undefined;
-    const item = this.#items.shift();
-    this.#bytes -= this.#sizes.shift() as number;
-    if (this.#full) this.#relieve();
-    return item;
-  }
-
-  /** Takes the first who waits out of the line. */
-  skip(): Waiter<T> | undefined {
-    return this.#waiters.shift();
-  }
-
-  /** Someone no longer waits. */
-  leave(waiter: Waiter<T>): void {
-    this.#waiters.remove(waiter);
-  }
-
-  /** A copy of what waits. */
-  toArray(): T[] {
-    return this.#items.toArray();
-  }
-
+  wait(waiter: Waiter<T>): void;
   /** Forgets what waits. */
-  clear(): void {
-    this.#items.clear();
-    this.#sizes.clear();
-    this.#bytes = 0;
-    this.#relieve();
-  }
+  forget(): void;
+  /** Nothing more comes: those who wait get `pending`, later ones `error`. */
+  end(error: unknown, pending?: unknown): void;
+}
 
-  /**
-   * Nothing more comes.
-   * @param pending what those who wait now get; `error` is what later ones get
-   */
-  end(error: unknown, pending: unknown = error): void {
-    this.#end ??= { error };
-    let waiter: Waiter<T> | undefined;
-    while ((waiter = this.#waiters.shift()) !== undefined) waiter.fail(pending);
-  }
-
-  #relieve(): void {
-    if (
-      this.#full &&
-      this.#items.size <= this.#limits.maxQueue / 2 &&
-      this.#bytes <= this.#limits.maxQueueBytes / 2
-    ) {
-      this.#full = false;
-      this.#limits.resume();
-    }
-  }
+/**
+ * @param most items, or
+ * @param mostBytes that fill it
+ * @param onFull told when it is full (`true`), and when half of it has been taken (`false`)
+ */
+export function makePullQueue<T>(
+  most: number,
+  mostBytes: number,
+  onFull: (full: boolean) => void,
+): PullQueue<T> {
+  const items = new Fifo<T>();
+  const sizes = new Fifo<number>();
+  const waiters = new Fifo<Waiter<T>>();
+  let bytes = 0;
+  let full = false;
+  let end: [error: unknown] | undefined;
+  const check = (): void => {
+    const isFull = full
+      ? items.size > most / 2 || bytes > mostBytes / 2
+      : items.size >= most || bytes >= mostBytes;
+    if (isFull !== full) onFull((full = isFull));
+  };
+  return {
+    items,
+    waiters,
+    bytes: () => bytes,
+    offer(item) {
+      const waiter = waiters.shift();
+      waiter?.give(item);
+      return waiter !== undefined;
+    },
+    keep(item, size) {
+      items.push(item);
+      sizes.push(size);
+      bytes += size;
+      check();
+    },
+    wait(waiter) {
+      if (items.size > 0) {
+        waiter.give(items.shift() as T);
+        bytes -= sizes.shift() as number;
+        check();
+      } else if (end) waiter.fail(end[0]);
+      else waiters.push(waiter);
+    },
+    forget() {
+      items.keep(() => false);
+      sizes.keep(() => false);
+      bytes = 0;
+      check();
+    },
+    end(error, pending = error) {
+      end ??= [error];
+      for (let waiter; (waiter = waiters.shift());) waiter.fail(pending);
+    },
+  };
 }

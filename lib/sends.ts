@@ -4,8 +4,27 @@
  */
 import { Fifo } from './queues.js';
 
-/** Something to send. A promise holds back what comes later. */
+/** Something to send. A promise, which must not reject, holds back what comes later. */
 export type SendTask = () => void | Promise<void>;
+
+/**
+ * Runs tasks in the order of the calls. A message in pieces keeps its place until it is whole, and
+ * the messages of later calls wait for it.
+ */
+export interface SendQueue {
+  /** Whether a message can go out now, without waiting for others. */
+  idle(): boolean;
+  /** Whether a message in pieces has been begun by a call, and not ended. */
+  inPieces(): boolean;
+  /** A whole message. */
+  add(task: SendTask): void;
+  /** A piece of the message in pieces, or its first. */
+  addPiece(task: SendTask, last: boolean): void;
+  /** Resolves once everything that can be sent has been: an unfinished message may be left. */
+  whenSettled(): Promise<void> | undefined;
+  /** Forgets what waits; a task that runs is left to end by itself. */
+  clear(): void;
+}
 
 interface Slot {
   readonly tasks: Fifo<SendTask>;
@@ -13,93 +32,62 @@ interface Slot {
   open: boolean;
 }
 
-/**
- * Runs tasks in the order of the calls. A message in pieces keeps its place until it is whole, and
- * the messages of later calls wait for it.
- */
-export class SendQueue {
-  readonly #slots = new Fifo<Slot>();
+/** Makes an empty queue. */
+export function makeSendQueue(): SendQueue {
+  const slots = new Fifo<Slot>();
   /** The message whose pieces are still coming. */
-  #open: Slot | undefined;
-  #running = false;
-  #idlers: (() => void)[] = [];
+  let open: Slot | undefined;
+  let running: Promise<void> | undefined;
+  let idlers: (() => void)[] = [];
 
-  /** Whether a message can go out now, without waiting for others. */
-  get idle(): boolean {
-    return this.#slots.size === 0;
-  }
-
-  /** Whether a message in pieces has been begun by a call, and not ended. */
-  get inPieces(): boolean {
-    return this.#open !== undefined;
-  }
-
-  /** A whole message. */
-  add(task: SendTask): void {
-    this.#enter({ tasks: new Fifo(), open: false }, task);
-  }
-
-  /** A piece of the message in pieces, or its first. */
-  addPiece(task: SendTask, last: boolean): void {
-    const slot = this.#open;
-    this.#open = last ? undefined : (slot ?? { tasks: new Fifo(), open: true });
-    if (slot === undefined) {
-      this.#enter(this.#open ?? { tasks: new Fifo(), open: false }, task);
-      return;
-    }
-    slot.open = !last;
+  const enter = (slot: Slot, task: SendTask): void => {
     slot.tasks.push(task);
-    this.#run();
-  }
-
-  /** Resolves once everything that can be sent has been: an unfinished message may be left. */
-  whenSettled(): Promise<void> | undefined {
-    if (!this.#running) return undefined;
-    return new Promise((resolve) => {
-      this.#idlers.push(resolve);
-    });
-  }
-
-  /** Forgets what waits; a task that runs is left to end by itself. */
-  clear(): void {
-    this.#slots.clear();
-    this.#open = undefined;
-    this.#settleIdlers();
-  }
-
-  #enter(slot: Slot, task: SendTask): void {
-    slot.tasks.push(task);
-    this.#slots.push(slot);
-    this.#run();
-  }
+    run();
+  };
+  const newSlot = (isOpen: boolean): Slot => {
+    const slot = { tasks: new Fifo<SendTask>(), open: isOpen };
+    slots.push(slot);
+    return slot;
+  };
+  const settle = (): void => {
+    for (const idler of idlers.splice(0)) idler();
+  };
+  return {
+    idle: () => slots.size === 0,
+    inPieces: () => open !== undefined,
+    add(task) {
+      enter(newSlot(false), task);
+    },
+    addPiece(task, last) {
+      const slot = open ?? newSlot(true);
+      slot.open = !last;
+      open = last ? undefined : slot;
+      enter(slot, task);
+    },
+    whenSettled: () =>
+      running &&
+      new Promise((resolve) => {
+        idlers.push(resolve);
+      }),
+    clear() {
+      slots.keep(() => false);
+      open = undefined;
+      settle();
+    },
+  };
 
   /** Runs what can run; a task that takes its time calls this again at its end. */
-  #run(): void {
-    while (!this.#running) {
-      const slot = this.#slots.peek();
-      const task = slot?.tasks.shift();
-      if (slot === undefined || (task === undefined && slot.open)) break;
-      if (task === undefined) {
-        this.#slots.shift();
-        continue;
-      }
-      this.#running = true;
-      const done = task();
-      if (done === undefined) {
-        this.#running = false;
-      } else {
-        void done.then(() => {
-          this.#running = false;
-          this.#run();
+  function run(): void {
+    for (let slot; !running && (slot = slots.peek());) {
+      const task = slot.tasks.shift();
+      if (task) {
+        running = task()?.then(() => {
+          running = undefined;
+          run();
         });
-      }
+      } else if (slot.open) break;
+      else slots.shift();
     }
-    if (!this.#running) this.#settleIdlers();
-  }
-
-  #settleIdlers(): void {
-    const idlers = this.#idlers;
-    this.#idlers = [];
-    for (const resolve of idlers) resolve();
+    if (!running) settle();
   }
 }

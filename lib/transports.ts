@@ -180,7 +180,7 @@ export class TransportSink implements ByteSink {
   }
 
   /** Bytes that the kernel has taken so far. */
-  get bytesTaken(): number {
+  taken(): number {
     return this.#written - this.#transport.writableLength;
   }
 

@@ -3,14 +3,16 @@
  * @packageDocumentation
  */
 /** A `TypeError` for an argument of the wrong kind. */
-export function wrongType(message: string): TypeError {
-  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
-}
+export const wrongType = (message: string): TypeError =>
+  Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
 
 /** A `RangeError` for an argument of the right kind with a value that is not allowed. */
-export function wrongValue(message: string): RangeError {
-  return Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
-}
+export const wrongValue = (message: string): RangeError =>
+  Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
+
+/** A `TypeError` that tells what was expected of an argument, and what came. */
+export const mustBe = (what: string, expected: string, got: unknown): TypeError =>
+  wrongType(`${what} must be ${expected}, got ${describeValue(got)}`);
 
 /** `host` or `host:port` as it stands in Host and Origin: brackets around IPv6, no default port. */
 export function authority(remote: {
@@ -18,26 +20,21 @@ export function authority(remote: {
   readonly port: number;
   readonly ssl: boolean;
 }): string {
-  const host = remote.host.includes(':') ? `[${remote.host}]` : remote.host;
-  return remote.port === (remote.ssl ? 443 : 80) ? host : `${host}:${String(remote.port)}`;
+  const { host, port, ssl } = remote;
+  const name = host.includes(':') ? `[${host}]` : host;
+  return port === (ssl ? 443 : 80) ? name : `${name}:${port}`;
 }
 
 /** Without the optional white space around a field's value (RFC 9110 section 5.6.3), in linear time. */
-export function trimField(text: string): string {
-  const blank = (at: number): boolean => text[at] === ' ' || text[at] === '\t';
-  let from = 0;
-  let to = text.length;
-  while (from < to && blank(from)) from++;
-  while (to > from && blank(to - 1)) to--;
-  return text.slice(from, to);
-}
+export const trimField = (text: string): string =>
+  (/^[ \t]*((?:.*[^ \t])?)/s.exec(text) as RegExpExecArray)[1]!;
 
 /** What a wrong argument was, for an error message: `number 5`, `null`, `Float32Array`. */
 export function describeValue(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
-  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`;
   if (typeof value === 'function') return 'a function';
+  if (value === null || value === undefined) return `${value}`;
+  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`;
   return `${typeof value} ${String(value)}`;
 }
 
@@ -64,13 +61,9 @@ export function controlPayload(
   most = MAX_CONTROL_PAYLOAD,
 ): Buffer {
   const bytes = typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
-  if (bytes === undefined) {
-    throw wrongType(`${what} must be a string or bytes, got ${describeValue(data)}`);
-  }
+  if (!bytes) throw mustBe(what, 'a string or bytes', data);
   if (bytes.length > most) {
-    throw wrongValue(
-      `${what} must be at most ${String(most)} bytes, got ${String(bytes.length)} (RFC 6455 section 5.5)`,
-    );
+    throw wrongValue(`${what} must be at most ${most} bytes, got ${bytes.length}`);
   }
   return bytes;
 }
@@ -83,4 +76,20 @@ export function raise(error: unknown): void {
   queueMicrotask(() => {
     throw error;
   });
+}
+
+/** @throws TypeError unless it is an AbortSignal, or none */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw mustBe('signal', 'an AbortSignal', signal);
+  }
+}
+
+/** Tells listeners; what they throw is theirs. */
+export function tell(emitter: { emit: (...args: never[]) => boolean }, ...args: unknown[]): void {
+  try {
+    emitter.emit(...(args as never[]));
+  } catch (error) {
+    raise(error);
+  }
 }

@@ -99,7 +99,8 @@ export class SimpleReader {
     if (!known) this.refuse('accepts-reserved-opcodes', 'a reserved opcode');
     if (masked) this.refuse('accepts-masked', 'a masked frame');
     if (opcode >= 8) {
-      if ((first & 0x80) === 0) this.refuse('accepts-fragmented-control', 'a fragmented control frame');
+      if ((first & 0x80) === 0)
+        this.refuse('accepts-fragmented-control', 'a fragmented control frame');
       if (short > 125) this.refuse('accepts-long-control', 'a long control frame');
     } else if (opcode === Opcode.continuation) {
       if (this.opcode === undefined) this.refuse('accepts-unexpected-continuation', 'no message');
@@ -155,13 +156,15 @@ export class SimpleReader {
 
   private checkText(part: Buffer): void {
     if (this.opcode !== Opcode.text) return;
-    if (this.has('no-utf8-check') || this.has('utf8-at-the-end') || this.has('utf8-per-frame')) return;
+    if (this.has('no-utf8-check') || this.has('utf8-at-the-end') || this.has('utf8-per-frame'))
+      return;
     if (this.text.feed(part) >= 0) throw new Failure(1007, 'a wrong octet in a text');
   }
 
   private data(payload: Buffer, fin: boolean): void {
     this.fragments++;
-    if (this.fragments > FRAGMENT_LIMIT) this.refuse('no-fragment-limit', 'too many fragments', 1008);
+    if (this.fragments > FRAGMENT_LIMIT)
+      this.refuse('no-fragment-limit', 'too many fragments', 1008);
     if (this.has('utf8-per-frame') && this.opcode === Opcode.text && !isUtf8(payload)) {
       throw new Failure(1007, 'a wrong octet in a frame');
     }

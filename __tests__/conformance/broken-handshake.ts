@@ -67,7 +67,9 @@ export class SimpleHandshake {
     if (!good.test(line)) throw new Error(`unexpected status line ${line}`);
     if (lines.length > FIELD_LIMIT) throw new Error('too many fields');
     const fields = lines.map((text): Field => {
-      const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/.exec(text);
+      const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/.exec(
+        text,
+      );
       if (match === null) throw new Error(`bad field ${text}`);
       return [match[1] ?? '', match[2] ?? ''];
     });
@@ -78,7 +80,8 @@ export class SimpleHandshake {
 
   private judgeUpgrade(fields: readonly Field[]): void {
     const upgrade = values(fields, 'upgrade');
-    if (upgrade.length !== 1 || !/^websocket$/i.test(upgrade[0] ?? '')) throw new Error('bad Upgrade');
+    if (upgrade.length !== 1 || !/^websocket$/i.test(upgrade[0] ?? ''))
+      throw new Error('bad Upgrade');
     const connection = values(fields, 'connection').flatMap((value) => value.split(','));
     const upgrades = connection.some((token) => token.trim().toLowerCase() === 'upgrade');
     if (!upgrades && !this.has('ignores-connection')) throw new Error('bad Connection');

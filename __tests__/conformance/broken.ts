@@ -21,7 +21,7 @@ class SimpleConnection implements Connection {
   private state: 'connecting' | 'open' | 'over' = 'connecting';
   private closeSent = false;
   private received: Ended | undefined;
-  private openTimer: NodeJS.Timeout | undefined;
+  private readonly openTimer: NodeJS.Timeout;
   private closeTimer: NodeJS.Timeout | undefined;
   private settleOpened: (opened: Opened) => void = () => undefined;
   private refuseOpened: (error: Error) => void = () => undefined;
@@ -39,7 +39,12 @@ class SimpleConnection implements Connection {
     });
     this.handshake = new SimpleHandshake(options, has);
     this.reader = new SimpleReader(this.handlers(), options.maxPayload ?? 67_108_864, has);
-    this.socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true, noDelay: true });
+    this.socket = connect({
+      host: hostname,
+      port: Number(port),
+      allowHalfOpen: true,
+      noDelay: true,
+    });
     this.socket.write(this.handshake.request(host));
     this.closed = this.follow();
     const { openTimeout = 10_000 } = options;

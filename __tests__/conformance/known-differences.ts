@@ -64,3 +64,8 @@ export const DIFFERENCES: Readonly<Record<string, readonly Difference[]>> = { ws
 export function explain(client: string, id: string): string | undefined {
   return DIFFERENCES[client]?.find(({ cases }) => cases.test(id))?.why;
 }
+
+/** Milliseconds to wait: a client is not given long where it is known to do nothing. */
+export function patienceWith(client: string): (subject: { readonly id: string }) => number {
+  return ({ id }) => (explain(client, id) === undefined ? Infinity : 800);
+}

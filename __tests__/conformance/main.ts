@@ -6,7 +6,7 @@ import { aiowebsocket } from './adapters/aiowebsocket.js';
 import { ws } from './adapters/ws.js';
 import { AREAS, type Case, describeOutcome } from './case.js';
 import { allCases, quickCases } from './cases/index.js';
-import { explain } from './known-differences.js';
+import { explain, patienceWith } from './known-differences.js';
 import { describeFailure, table } from './report.js';
 import { runCases, type RunResult } from './runner.js';
 
@@ -29,6 +29,10 @@ const OPTIONS = {
   help: { type: 'boolean', default: false },
 } as const;
 
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
 interface Filter {
   readonly all: boolean;
   readonly area: string | undefined;
@@ -45,18 +49,18 @@ function select({ all, area, id }: Filter): readonly Case[] {
 }
 
 /** Print a run; the number of failures that are not explained. */
-function print(run: RunResult): number {
+function show(run: RunResult): number {
   const explained = run.failures.filter(({ subject }) => explain(run.client, subject.id));
   const failures = run.failures.filter((result) => !explained.includes(result));
-  for (const failure of failures) console.log(`${describeFailure(failure)}\n`);
+  for (const failure of failures) print(`${describeFailure(failure)}\n`);
   for (const { subject, problems } of explained) {
     const why = explain(run.client, subject.id) ?? '';
-    console.log(`known difference: ${subject.id}\n  ${problems[0] ?? ''}\n  ${why}\n`);
+    print(`known difference: ${subject.id}\n  ${problems[0] ?? ''}\n  ${why}\n`);
   }
-  console.log(table(run));
+  print(table(run));
   const seconds = (run.milliseconds / 1000).toFixed(1);
   const skipped = run.skipped === 0 ? '' : `, ${String(run.skipped)} skipped`;
-  console.log(
+  print(
     `\n${run.client}: ${String(run.results.length)} cases in ${seconds} s, ` +
       `${String(failures.length)} failed, ${String(explained.length)} known differences${skipped}`,
   );
@@ -69,16 +73,16 @@ async function main(): Promise<number> {
   const adapter = ADAPTERS[client];
   const cases = select({ all, area, id: values.case });
   if (help || adapter === undefined || cases.length === 0) {
-    console.log(USAGE);
+    print(USAGE);
     return help ? 0 : 2;
   }
   if (list) {
     for (const { id, title, rfc, expect } of cases) {
-      console.log(`${id}\n  ${title}\n  RFC ${rfc}: ${describeOutcome(expect.outcome)}`);
+      print(`${id}\n  ${title}\n  RFC ${rfc}: ${describeOutcome(expect.outcome)}`);
     }
     return 0;
   }
-  return print(await runCases(cases, adapter)) === 0 ? 0 : 1;
+  return show(await runCases(cases, adapter, { patience: patienceWith(client) })) === 0 ? 0 : 1;
 }
 
 main().then(
@@ -86,7 +90,7 @@ main().then(
     process.exitCode = code;
   },
   (error: unknown) => {
-    console.error(error);
+    process.stderr.write(`${String(error)}\n`);
     process.exitCode = 2;
   },
 );

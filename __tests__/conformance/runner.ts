@@ -26,8 +26,8 @@ export interface RunResult {
 export interface RunOptions {
   /** Cases under way at once. @default 32 */
   readonly concurrency?: number;
-  /** Milliseconds each wait may take, where a case does not say. @default 4,000 */
-  readonly patience?: number;
+  /** Milliseconds each wait of a case may take at most. @default what the case says */
+  readonly patience?: (subject: Case) => number;
   /** Told of every case as it ends. */
   readonly onResult?: (result: CaseResult) => void;
 }
@@ -119,7 +119,7 @@ export async function runCases(
   const results: CaseResult[] = [];
   const audit: Audit = { maskKeys: [], handshakeKeys: [] };
   const work = async (subject: Case): Promise<void> => {
-    const result = await runCase(subject, adapter, audit, patience);
+    const result = await runCase(subject, adapter, audit, patience?.(subject));
     results.push(result);
     onResult?.(result);
   };

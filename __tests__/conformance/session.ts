@@ -5,10 +5,10 @@ import type { Adapter, Connection, Ended, Opened } from './adapter.js';
 import { type Case, type Outcome, type Step, write } from './case.js';
 import { offerFaults, response } from './http.js';
 import { Peer } from './peer.js';
-import { compareMessages, comparePongs, type PongRule } from './verify.js';
+import { compareMessages, comparePongs, keyFaults, type PongRule } from './verify.js';
 import { close, type Message, ping, text } from './wire.js';
 
-const PATIENCE = 4_000;
+const PATIENCE = 8_000;
 const CLOSE_TIMEOUT = 1_000;
 const SYNC = Buffer.from('sync-');
 
@@ -43,9 +43,9 @@ export class Session {
   constructor(
     private readonly subject: Case,
     private readonly adapter: Adapter,
-    patience = PATIENCE,
+    patience = Infinity,
   ) {
-    this.patience = subject.patience ?? patience;
+    this.patience = Math.min(subject.patience ?? PATIENCE, patience);
     this.failing = subject.expect.outcome.kind === 'fails';
     this.peer = new Peer(subject.deflate, () => {
       this.changed();
@@ -269,7 +269,8 @@ export class Session {
       case 'drops':
         await this.until('the close event', () => this.ended !== undefined);
         await this.until('the end of TCP', () => this.peer.gone);
-        return this.checkReport(outcome.reports);
+        this.checkReport(outcome.reports);
+        return;
       case 'refuses':
     }
   }
@@ -351,6 +352,7 @@ export class Session {
       ...compareMessages('delivered', messages, this.delivered, false),
       ...compareMessages('received from the client', sent, stream.messages, !complete),
       ...comparePongs(wanted, pongs, rule),
+      ...keyFaults(stream.keys),
     );
     if (complete) this.problems.push(...this.comparePings(expect.pings ?? []));
   }
@@ -366,6 +368,7 @@ export class Session {
   private async cleanUp(): Promise<void> {
     this.connection?.terminate();
     await this.peer.destroy();
+    if (this.connection === undefined) return;
     await this.watch(() => this.ended !== undefined, this.patience);
     await sleep(0);
     if (this.ended === undefined) this.problems.push('client never reported its end');

@@ -38,11 +38,11 @@ class AioConnection implements Connection {
   }
 
   send(data: string | Buffer): void {
-    this.aws.send(data).catch(ignore);
+    this.aws.manipulator.send(data).catch(ignore);
   }
 
   ping(data: Buffer): void {
-    this.aws.ping(data).catch(ignore);
+    this.aws.manipulator.ping(data).catch(ignore);
   }
 
   close(code?: number, reason?: string): void {

@@ -1,4 +1,4 @@
-// The closing handshake: RFC 6455 sections 5.5.1, 7.1 and 7.4.
+// The order of a closing handshake: RFC 6455 sections 1.4, 5.5.1 and 7.1.
 import {
   type Case,
   client,
@@ -13,146 +13,9 @@ import {
   write,
 } from '../case.js';
 import { noise } from '../samples.js';
-import { invalid, truncated } from './utf8-vectors.js';
-import { close, closeBody, frame, header, type Message, Opcode, ping, text } from '../wire.js';
-
-const AREA = 'close';
-
-function make(
-  id: string,
-  title: string,
-  rfc: string,
-  steps: readonly Step[],
-  outcome: Outcome,
-  more: Omit<Case['expect'], 'outcome'> = {},
-): Case {
-  return {
-    id: `${AREA}/${id}`,
-    area: AREA,
-    title,
-    rfc,
-    script: () => steps,
-    expect: { ...more, outcome },
-  };
-}
-
-function answered(code: number, reason = ''): Outcome {
-  return { kind: 'closes', sends: [code], reports: [code], reason };
-}
-
-/** RFC 6455 5.5.1: the answer typically echoes the code; for an empty Close 1000 will do as well. */
-const EMPTY: Outcome = { kind: 'closes', sends: [undefined, 1000], reports: [1005], reason: '' };
-
-const VALID = [
-  1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3001, 3999, 4000,
-  4001, 4999,
-];
-/** DESIGN: below 1000, 1004 to 1006, 1015 to 2999 and above 4999 are protocol errors. */
-const INVALID = [
-  0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 1999, 2000, 2999, 5000, 5001, 32_768, 65_535,
-];
-
-const codes: readonly Case[] = [
-  ...VALID.flatMap((code) => [
-    make(
-      `code/${String(code)}`,
-      `Close ${String(code)} is answered with its code`,
-      '5.5.1, 7.4',
-      [write(close(code))],
-      answered(code),
-    ),
-    make(
-      `code/${String(code)}/reason`,
-      `Close ${String(code)} with a reason`,
-      '5.5.1, 7.1.6',
-      [write(close(code, 'bye µ'))],
-      answered(code, 'bye µ'),
-    ),
-  ]),
-  ...INVALID.flatMap((code) => [
-    make(
-      `code/${String(code)}`,
-      `Close ${String(code)}, which must not be sent`,
-      '7.4',
-      [write(close(code))],
-      fails(1002, 'at the end of the frame'),
-    ),
-    make(
-      `code/${String(code)}/reason`,
-      `Close ${String(code)} with a reason`,
-      '7.4',
-      [write(close(code, 'bye'))],
-      fails(1002, 'at the end of the frame'),
-    ),
-  ]),
-];
-
-const LONGEST: readonly (readonly [name: string, reason: string])[] = [
-  ['ascii', 'r'.repeat(123)],
-  ['two-octets', `${'µ'.repeat(61)}x`],
-  ['three-octets', '€'.repeat(41)],
-  ['four-octets', `${'😀'.repeat(30)}xyz`],
-];
-
-const bodies: readonly Case[] = [
-  make('body/empty', 'an empty Close', '5.5.1, 7.1.5', [write(close())], EMPTY),
-  make(
-    'body/one-octet',
-    'a body of one octet',
-    '5.5.1',
-    [write(frame({ opcode: Opcode.close, payload: Buffer.from([0x03]) }))],
-    fails(1002, 'at the end of the frame'),
-  ),
-  make(
-    'body/one-octet/header',
-    'the header of a body of one octet, then the octet',
-    '5.5.1',
-    [write(frame({ opcode: Opcode.close, payload: Buffer.from([0x03]) }), 1)],
-    fails(1002, 'at the end of the frame'),
-  ),
-  ...LONGEST.map(([name, reason]) =>
-    make(
-      `body/longest/${name}`,
-      `a reason of 123 octets: ${name}`,
-      '5.5, 7.1.6',
-      [write(close(1000, reason))],
-      answered(1000, reason),
-    ),
-  ),
-  ...[126, 127, 65_536].map((size) =>
-    make(
-      `body/too-long/${String(size)}`,
-      `a Close of ${String(size)} octets`,
-      '5.5',
-      [write(frame({ opcode: Opcode.close, payload: closeBody(1000, 'r'.repeat(size - 2)) }))],
-      fails(1002, 'at the header'),
-    ),
-  ),
-  make(
-    'body/too-long/header',
-    'two octets announce a Close of over 125 octets',
-    '5.5',
-    [write(header({ opcode: Opcode.close, announce: 126 }).subarray(0, 2))],
-    fails(1002, 'at the header'),
-  ),
-  make(
-    'body/by-octets',
-    'a Close with a reason, octet by octet',
-    '5.5.1',
-    [write(close(1001, 'going away'), 1)],
-    answered(1001, 'going away'),
-  ),
-];
-
-const reasons: readonly Case[] = [...invalid, ...truncated].map(({ name, bytes }) =>
-  make(
-    `reason/${name}`,
-    `a reason that is not UTF-8: ${name}`,
-    '5.5.1, 8.1',
-    [write(close(1000, bytes))],
-    fails(1007, 'at the end of the frame'),
-  ),
-);
+import { close, frame, type Message, ping, text } from '../wire.js';
+import { answered, make } from './close-parts.js';
+import { closeCodes } from './close-codes.js';
 
 const LATE: readonly (readonly [name: string, bytes: Buffer])[] = [
   ['text', text('late')],
@@ -327,35 +190,35 @@ const tcp: readonly Case[] = [
     'tcp/end-in-header',
     'TCP ends within a header',
     '7.1.5',
-    [write(Buffer.from([0x81])), sync0(), fin],
+    [write(Buffer.from([0x81])), moment(), fin],
     drops(),
   ),
   make(
     'tcp/end-in-length',
     'TCP ends within a length',
     '7.1.5',
-    [write(Buffer.from([0x82, 0x7f, 0x00, 0x00])), sync0(), fin],
+    [write(Buffer.from([0x82, 0x7f, 0x00, 0x00])), moment(), fin],
     drops(),
   ),
   make(
     'tcp/end-in-payload',
     'TCP ends within a payload',
     '7.1.5',
-    [write(text('cut short').subarray(0, 6)), sync0(), fin],
+    [write(text('cut short').subarray(0, 6)), moment(), fin],
     drops(),
   ),
   make(
     'tcp/end-in-close',
     'TCP ends within a Close',
     '7.1.5',
-    [write(close(1000).subarray(0, 3)), sync0(), fin],
+    [write(close(1000).subarray(0, 3)), moment(), fin],
     drops(),
   ),
   make(
     'tcp/reset-in-payload',
     'TCP is reset within a payload',
     '7.1.5',
-    [write(text('cut short').subarray(0, 6)), sync0(), reset],
+    [write(text('cut short').subarray(0, 6)), moment(), reset],
     drops(),
   ),
   make(
@@ -369,7 +232,7 @@ const tcp: readonly Case[] = [
 ];
 
 /** Within a frame no ping may be sent; a few milliseconds have to do. */
-function sync0(): Step {
+function moment(): Step {
   return { kind: 'calm', ms: 10 };
 }
 
@@ -391,9 +254,7 @@ const afterFailure: readonly Case[] = (['silence', 'flood'] as const).flatMap((k
 ]);
 
 export const closing: readonly Case[] = [
-  ...codes,
-  ...bodies,
-  ...reasons,
+  ...closeCodes,
   ...after,
   ...fromClient,
   ...tcp,

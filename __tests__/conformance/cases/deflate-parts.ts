@@ -1,7 +1,12 @@
 // What the cases on permessage-deflate share.
 import type { CompressionOffer } from '../adapter.js';
 import { type Case, type Expectation, type Outcome, type Step, works, write } from '../case.js';
-import { type DeflateParameters, extensionHeader } from '../deflate.js';
+import {
+  Compressor,
+  type CompressOptions,
+  type DeflateParameters,
+  extensionHeader,
+} from '../deflate.js';
 import { type Request, response } from '../http.js';
 import type { Message } from '../wire.js';
 
@@ -69,3 +74,13 @@ export const SETS: readonly ParameterSet[] = [
     parameters: { serverBits: 15, clientBits: 15, serverReset: true, clientReset: true },
   },
 ];
+
+/** Octets written in hexadecimal, with spaces. */
+export function octets(bytes: string): Buffer {
+  return Buffer.from(bytes.replaceAll(' ', ''), 'hex');
+}
+
+/** The payload of a message compressed by itself. */
+export function packed(data: string | Buffer, options: CompressOptions = {}): Buffer {
+  return new Compressor().compress(data, options);
+}

@@ -5,9 +5,12 @@ import { closing } from './close.js';
 import { deflateMessages } from './deflate-messages.js';
 import { deflateOffers } from './deflate-offers.js';
 import { deflateSizes } from './deflate-sizes.js';
+import { deflateWrong } from './deflate-wrong.js';
 import { fragmentation } from './fragmentation.js';
 import { framing } from './framing.js';
 import { handshake } from './handshake.js';
+import { handshakeAbuse } from './handshake-abuse.js';
+import { handshakeAnswers } from './handshake-answers.js';
 import { handshakeBytes } from './handshake-bytes.js';
 import { limits } from './limits.js';
 import { pings } from './pings.js';
@@ -26,9 +29,12 @@ export const allCases: readonly Case[] = [
   ...sending,
   ...deflateOffers,
   ...deflateMessages,
+  ...deflateWrong,
   ...deflateSizes,
   ...handshake,
+  ...handshakeAnswers,
   ...handshakeBytes,
+  ...handshakeAbuse,
 ];
 
 /** Those that `npm test` has time for. */

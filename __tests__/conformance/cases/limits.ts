@@ -201,7 +201,7 @@ function chopped(kind: Kind, total: number, chop: number): Case {
 function roundTrips(kind: Kind, octets: number, count: number): Case {
   const data = sample(kind, octets);
   return {
-    id: `round-trips/${kind}/${String(octets)}`,
+    id: `${AREA}/round-trips/${kind}/${String(octets)}`,
     area: AREA,
     title: `${String(count)} round trips of ${String(octets)} octets of ${kind}`,
     rfc: '5.2',

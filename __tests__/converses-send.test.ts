@@ -1,0 +1,365 @@
+/** What can be sent, and what arrives. */
+import { DataFrames, InvalidStateError } from 'aiowebsocket';
+import { open, Opcode, type Peer } from './helpers/peer.js';
+import { wsServer } from './helpers/ws-server.js';
+import { client } from './helpers/peer.js';
+
+const bytes = [0x00, 0x01, 0x7f, 0x80, 0xc3, 0x28, 0xff, 0x10];
+
+/** `length` bytes of a larger memory, so that offsets matter. */
+function inLargerMemory(): ArrayBuffer {
+  const memory = new ArrayBuffer(24);
+  const view = new Uint8Array(memory);
+  view.fill(0xee);
+  view.set(bytes, 8);
+  return memory;
+}
+
+function sharedBytes(): SharedArrayBuffer {
+  const shared = new SharedArrayBuffer(8);
+  new Uint8Array(shared).set(bytes);
+  return shared;
+}
+
+/** What kind of frames came, as `opcode:payload` with a `+` where FIN is missing. */
+function shape({ frames }: Peer): string[] {
+  return frames.map(
+    ({ fin, opcode, payload }) => `${opcode}:${payload.toString()}${fin ? '' : '+'}`,
+  );
+}
+
+describe('a whole message', () => {
+  test.each(['', 'hello', 'grüße, 世界 👋', 'x'.repeat(125), 'y'.repeat(126), 'ü'.repeat(70_000)])(
+    'of text goes out as one text frame (%#)',
+    async (message) => {
+      const { converse, peer } = await open();
+
+      await converse.send(message);
+      const frame = await peer.next();
+
+      expect(frame).toMatchObject({ fin: true, rsv: 0, opcode: Opcode.text, masked: true });
+      expect(frame.payload.equals(Buffer.from(message))).toBe(true);
+    },
+  );
+
+  test.each([
+    ['Buffer', () => Buffer.from(bytes)],
+    ['Buffer slice', () => Buffer.from([9, ...bytes, 9]).subarray(1, 9)],
+    ['Uint8Array', () => new Uint8Array(inLargerMemory(), 8, 8)],
+    ['Uint8ClampedArray', () => new Uint8ClampedArray(inLargerMemory(), 8, 8)],
+    ['Int8Array', () => new Int8Array(inLargerMemory(), 8, 8)],
+    ['Uint16Array', () => new Uint16Array(inLargerMemory(), 8, 4)],
+    ['Int16Array', () => new Int16Array(inLargerMemory(), 8, 4)],
+    ['Uint32Array', () => new Uint32Array(inLargerMemory(), 8, 2)],
+    ['Int32Array', () => new Int32Array(inLargerMemory(), 8, 2)],
+    ['Float32Array', () => new Float32Array(inLargerMemory(), 8, 2)],
+    ['Float64Array', () => new Float64Array(inLargerMemory(), 8, 1)],
+    ['BigInt64Array', () => new BigInt64Array(inLargerMemory(), 8, 1)],
+    ['BigUint64Array', () => new BigUint64Array(inLargerMemory(), 8, 1)],
+    ['DataView', () => new DataView(inLargerMemory(), 8, 8)],
+    ['ArrayBuffer', () => inLargerMemory().slice(8, 16)],
+    ['SharedArrayBuffer', () => sharedBytes()],
+    ['view of a SharedArrayBuffer', () => new Uint8Array(sharedBytes())],
+    ['Blob', () => new Blob([Buffer.from(bytes)])],
+  ])('of a %s goes out as one binary frame with exactly its bytes', async (_kind, make) => {
+    const { converse, peer } = await open();
+
+    await converse.send(make());
+
+    expect(await peer.next()).toMatchObject({
+      fin: true,
+      opcode: Opcode.binary,
+      payload: Buffer.from(bytes),
+    });
+  });
+
+  test.each([
+    ['Buffer', () => Buffer.alloc(0)],
+    ['ArrayBuffer', () => new ArrayBuffer(0)],
+    ['Blob', () => new Blob([])],
+  ])('that is an empty %s is an empty binary message', async (_kind, make) => {
+    const { converse, peer } = await open();
+
+    await converse.send(make());
+
+    expect(await peer.next()).toMatchObject({ fin: true, opcode: Opcode.binary });
+    expect(peer.frames[0]?.payload).toHaveLength(0);
+  });
+
+  test('of some megabytes arrives whole', async () => {
+    const { uri } = await wsServer();
+    const aws = await client(uri).createConnection();
+    const big = Buffer.alloc(5_000_003, 'abcdefg');
+
+    void aws.manipulator.send(big);
+
+    expect((await aws.manipulator.receive({ text: false })).equals(big)).toBe(true);
+  });
+
+  test('goes out at once, though the process is busy right after', async () => {
+    const { converse, peer } = await open();
+    const write = jest.spyOn(converse.transport, 'write');
+
+    void converse.send('at once');
+
+    expect(write).toHaveBeenCalledTimes(1);
+    expect((await peer.next()).payload.toString()).toBe('at once');
+  });
+
+  test('and the others of one turn share a few writes, in order', async () => {
+    const { converse, peer } = await open();
+    const write = jest.spyOn(converse.transport, 'write');
+    const messages = Array.from({ length: 500 }, (_, i) => `message ${i}`);
+
+    for (const message of messages) void converse.send(message);
+    await peer.until(() => peer.frames.length === 500);
+
+    expect(peer.payloads(Opcode.text)).toEqual(messages);
+    expect(write.mock.calls.length).toBeLessThan(5);
+  });
+
+  test('is masked with a key of its own', async () => {
+    const { converse, peer } = await open();
+    const wire: Buffer[] = [];
+    peer.socket.on('data', (chunk) => wire.push(chunk));
+
+    for (let i = 0; i < 3; i++) await converse.send(Buffer.alloc(4));
+    await peer.until(() => peer.frames.length === 3);
+
+    const all = Buffer.concat(wire);
+    const keys = [all.subarray(2, 6), all.subarray(12, 16), all.subarray(22, 26)];
+    expect(new Set(keys.map((key) => key.toString('hex'))).size).toBe(3);
+  });
+});
+
+describe('anything else is refused with what it is', () => {
+  test.each([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [5, 'number 5'],
+    [5n, 'bigint 5'],
+    [true, 'boolean true'],
+    [{}, 'an instance of Object'],
+    [new Date(0), 'an instance of Date'],
+    [Object.create(null), 'an instance of Object'],
+    [() => 'text', 'a function'],
+    [Symbol('odd'), 'symbol Symbol(odd)'],
+    [Promise.resolve('text'), 'an instance of Promise'],
+    // eslint-disable-next-line no-new-wrappers -- which must not be taken for an iterable
+    [new String('text'), 'an instance of String'],
+  ])('%p', async (data, got) => {
+    const { converse, peer } = await open();
+
+    const sent = converse.send(data as never);
+
+    await expect(sent).rejects.toThrow(TypeError);
+    await expect(sent).rejects.toThrow(
+      `data must be a string, Buffer, TypedArray, DataView, ArrayBuffer, Blob or an (async) iterable of these, got ${got}`,
+    );
+    await expect(sent).rejects.toHaveProperty('code', 'ERR_INVALID_ARG_TYPE');
+    await converse.send('next');
+    expect((await peer.next()).payload.toString()).toBe('next');
+  });
+
+  test.each([
+    [{ fin: 1 }, TypeError, /^fin must be true or false, got number 1$/],
+    [{ code: 9 }, RangeError, /^code must be one of DataFrames, got number 9$/],
+    [{ code: 'text' }, RangeError, /^code must be one of DataFrames, got "text"$/],
+    [null, TypeError, /^options must be an object, got null$/],
+    ['fin', TypeError, /^options must be an object, got "fin"$/],
+  ])('options %p', async (options, type, message) => {
+    const { converse } = await open();
+
+    const sent = converse.send('text', options as never);
+
+    await expect(sent).rejects.toThrow(type);
+    await expect(sent).rejects.toThrow(message);
+  });
+});
+
+describe('the memory of a message may be used again', () => {
+  test('as soon as send() has returned', async () => {
+    const { converse, peer } = await open();
+    const data = Buffer.alloc(200_000, 'a');
+
+    const sent = converse.send(data);
+    data.fill('b');
+    await sent;
+
+    expect((await peer.next()).payload.equals(Buffer.alloc(200_000, 'a'))).toBe(true);
+  });
+
+  test.each([
+    ['Buffer', Buffer.from('aaaaaaaa')],
+    ['Uint16Array', Uint16Array.from(Buffer.from('aaaa'), (byte) => byte * 257)],
+    ['ArrayBuffer', Uint8Array.from(Buffer.from('aaaaaaaa')).buffer],
+  ])('even while it waits for its turn (%s)', async (_kind, data) => {
+    const { converse, peer } = await open();
+
+    void converse.send(new Blob(['first']));
+    const sent = converse.send(data);
+    new Uint8Array(ArrayBuffer.isView(data) ? data.buffer : data).fill(0x62);
+    await sent;
+    await peer.until(() => peer.messages.length === 2);
+
+    expect(peer.messages.map(String)).toEqual(['first', 'aaaaaaaa']);
+  });
+
+  test('also when it is one piece of a message', async () => {
+    const { converse, peer } = await open();
+    const data = Buffer.from('aaaa');
+
+    void converse.send(new Blob(['first']));
+    void converse.send(data, { fin: false });
+    data.fill('b');
+    await converse.send(data, { fin: true });
+    await peer.until(() => peer.messages.length === 2);
+
+    expect(peer.messages.map(String)).toEqual(['first', 'aaaabbbb']);
+  });
+});
+
+describe('code', () => {
+  test('sends bytes as text, as the original always did', async () => {
+    const { converse, peer } = await open();
+
+    await converse.send(Buffer.from('grüße'), { code: DataFrames.text });
+    await converse.send(Uint8Array.from(Buffer.from('世界')), { code: DataFrames.text });
+    await converse.send(new Blob(['👋']), { code: DataFrames.text });
+    await peer.until(() => peer.frames.length === 3);
+
+    expect(shape(peer)).toEqual(['1:grüße', '1:世界', '1:👋']);
+  });
+
+  test('sends a string as binary', async () => {
+    const { converse, peer } = await open();
+
+    await converse.send('grüße', { code: DataFrames.binary });
+    await peer.next();
+
+    expect(shape(peer)).toEqual(['2:grüße']);
+  });
+
+  test.each([
+    ['Buffer', Buffer.from([0x61, 0xff])],
+    ['Blob', new Blob([Buffer.from([0x61, 0xff])])],
+    ['cut-off character', Buffer.from('ü').subarray(0, 1)],
+  ])('refuses to send a %s as text that is not UTF-8', async (_kind, data) => {
+    const { converse, peer } = await open();
+
+    const sent = converse.send(data, { code: DataFrames.text });
+
+    await expect(sent).rejects.toThrow(TypeError);
+    await expect(sent).rejects.toThrow(/must be valid UTF-8/);
+    await converse.send('next');
+    expect((await peer.next()).payload.toString()).toBe('next');
+  });
+});
+
+describe('fin', () => {
+  test('false sends a piece, and the next call goes on with it', async () => {
+    const { converse, peer } = await open();
+
+    await converse.send('one ', { fin: false });
+    await converse.send('two ', { fin: false });
+    await converse.send('three', { fin: true });
+    await converse.send('next');
+    await peer.until(() => peer.frames.length === 4);
+
+    expect(shape(peer)).toEqual(['1:one +', '0:two +', '0:three', '1:next']);
+  });
+
+  test('true alone is a whole message', async () => {
+    const { converse, peer } = await open();
+
+    await converse.send('one', { fin: true });
+    await peer.next();
+
+    expect(shape(peer)).toEqual(['1:one']);
+  });
+
+  test('code cont ends a message too', async () => {
+    const { converse, peer } = await open();
+
+    await converse.send(Buffer.from('a'), { fin: false });
+    await converse.send(Buffer.from('b'), { code: DataFrames.cont });
+    await peer.until(() => peer.frames.length === 2);
+
+    expect(shape(peer)).toEqual(['2:a+', '0:b']);
+  });
+
+  test('code cont with nothing to continue is refused', async () => {
+    const { converse } = await open();
+
+    const sent = converse.send('b', { code: DataFrames.cont });
+
+    await expect(sent).rejects.toThrow(InvalidStateError);
+  });
+
+  test('a piece goes out before the message is whole', async () => {
+    const { converse, peer } = await open();
+
+    await converse.send('one ', { fin: false });
+
+    expect((await peer.next()).payload.toString()).toBe('one ');
+  });
+
+  test('other messages wait until the one in pieces is whole; control frames pass', async () => {
+    const { aws, converse, peer } = await open();
+    const done: string[] = [];
+
+    await converse.send('one ', { fin: false });
+    const other = converse.send('other').then(() => done.push('other'));
+    const bytesToo = converse.send(Buffer.from('bytes')).then(() => done.push('bytes'));
+    void converse.ping('p');
+    await converse.pong('q');
+    await peer.until(() => peer.frames.length === 3);
+    done.push('pieces');
+    await converse.send('two', { fin: true });
+    await Promise.all([other, bytesToo]);
+    await peer.until(() => peer.frames.length === 6);
+
+    expect(shape(peer)).toEqual(['1:one +', '9:p', '10:q', '0:two', '1:other', '2:bytes']);
+    expect(done).toEqual(['pieces', 'other', 'bytes']);
+    expect(aws.bufferedAmount).toBe(0);
+  });
+
+  test('characters may be cut between pieces of text', async () => {
+    const { converse, peer } = await open();
+    const [a, b] = [Buffer.from('ü').subarray(0, 1), Buffer.from('ü').subarray(1)];
+
+    await converse.send(a, { fin: false, code: DataFrames.text });
+    await converse.send(b, { fin: true });
+    await peer.until(() => peer.messages.length === 1);
+
+    expect(peer.messages[0]?.toString()).toBe('ü');
+  });
+
+  test('a last piece that leaves a character cut is refused, and the message can still end', async () => {
+    const { converse, peer } = await open();
+
+    await converse.send('ü ', { fin: false });
+    await expect(converse.send(Buffer.from([0xc3]), { fin: true })).rejects.toThrow(/UTF-8/);
+    await converse.send('end', { fin: true });
+    await peer.until(() => peer.messages.length === 1);
+
+    expect(peer.messages[0]?.toString()).toBe('ü end');
+  });
+
+  test('a first piece that is refused begins no message', async () => {
+    const { converse, peer } = await open();
+
+    const sent = converse.send(Buffer.from([0xff]), { fin: false, code: DataFrames.text });
+    await expect(sent).rejects.toThrow(/UTF-8/);
+    await converse.send('whole');
+
+    expect(await peer.next()).toMatchObject({ fin: true, opcode: Opcode.text });
+  });
+
+  test('with an iterable, which is a whole message, is refused', async () => {
+    const { converse } = await open();
+
+    await expect(converse.send(['a', 'b'], { fin: false })).rejects.toThrow(TypeError);
+    await expect(converse.send(['a'], { code: DataFrames.cont })).rejects.toThrow(TypeError);
+  });
+});

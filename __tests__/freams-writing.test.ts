@@ -1,0 +1,313 @@
+/** Messages become bytes: masked, minimal, in order. */
+import { ControlFrames, DataFrames, Frames } from 'aiowebsocket';
+import { maskBytes } from 'aiowebsocket/masks';
+import { readFrame, readFrames, text } from './helpers/frames.js';
+
+/** A codec and the chunks that its writer got. */
+function writing(): { frames: Frames; chunks: Buffer[]; all: () => Buffer } {
+  const chunks: Buffer[] = [];
+  const frames = new Frames((bytes) => chunks.push(bytes));
+  return { frames, chunks, all: () => Buffer.concat(chunks) };
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const LENGTHS = [
+  ...[0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 63, 64, 124, 125, 126, 127, 128, 1000],
+  ...[21_839, 21_840, 32_767, 32_768, 65_519, 65_520, 65_521, 65_534, 65_535, 65_536, 65_537],
+  ...[131_040, 131_041, 200_000, 1_000_003],
+];
+
+describe.each(['write', 'packMessage'] as const)('%s', (method) => {
+  const pack = async (...args: Parameters<Frames['packMessage']>): Promise<Buffer> => {
+    const { frames, all } = writing();
+    if (method === 'packMessage') {
+      const bytes = frames.packMessage(...args);
+      await nextTurn();
+      expect(all()).toHaveLength(0);
+      return bytes;
+    }
+    frames.write(...args);
+    await nextTurn();
+    return all();
+  };
+
+  test.each(LENGTHS)('%i bytes: masked, with the shortest length', async (length) => {
+    const data = Buffer.from(Array.from({ length }, (_, i) => (i * 7) & 0xff));
+
+    const wire = await pack(true, DataFrames.binary, data);
+
+    const size = length < 126 ? 6 : length < 65_536 ? 8 : 14;
+    expect(wire).toHaveLength(size + length);
+    const [read] = readFrames(wire);
+    expect(read).toMatchObject({ fin: true, rsv: 0, opcode: 2 });
+    expect(read?.payload.equals(data)).toBe(true);
+  });
+
+  test.each([0, 1, 40, 41, 42, 125, 126, 21_000, 21_839, 21_840, 22_000, 65_536, 100_000])(
+    'text of %i characters, of one to four bytes each',
+    async (length) => {
+      for (const character of ['a', 'é', '€', '🎉']) {
+        const message = character.repeat(length);
+
+        const [read] = readFrames(await pack(true, DataFrames.text, message));
+
+        expect(read).toMatchObject({ fin: true, opcode: 1 });
+        expect(read?.payload.toString() === message).toBe(true);
+      }
+    },
+  );
+
+  test('a lone surrogate becomes U+FFFD: text on the wire is UTF-8', async () => {
+    const [read] = readFrames(await pack(true, DataFrames.text, 'a\ud800b'));
+
+    expect(read?.payload.toString()).toBe('a\ufffdb');
+  });
+
+  test('any bytes as text, a string as binary or as a fragment', async () => {
+    const frames = await Promise.all([
+      pack(true, DataFrames.text, Buffer.from('a')),
+      pack(true, DataFrames.binary, 'ü'),
+      pack(false, DataFrames.cont, 'c'),
+    ]);
+
+    expect(frames.flatMap(readFrames)).toMatchObject([
+      { fin: true, opcode: 1, payload: Buffer.from('a') },
+      { fin: true, opcode: 2, payload: Buffer.from('ü') },
+      { fin: false, opcode: 0, payload: Buffer.from('c') },
+    ]);
+  });
+
+  test('control frames up to 125 bytes', async () => {
+    for (const code of [ControlFrames.close, ControlFrames.ping, ControlFrames.pong]) {
+      const [read] = readFrames(await pack(true, code, Buffer.alloc(125, 1)));
+      expect(read).toMatchObject({ fin: true, opcode: code, payload: Buffer.alloc(125, 1) });
+    }
+    const [read] = readFrames(await pack(true, ControlFrames.ping, 'ping'));
+    expect(read?.payload.toString()).toBe('ping');
+  });
+
+  test('reserved bits are set where asked for, and only these', async () => {
+    const [read] = readFrames(await pack(false, DataFrames.text, 'a', 0x40));
+    const [other] = readFrames(await pack(true, DataFrames.binary, Buffer.alloc(2), 0xff));
+
+    expect(read).toMatchObject({ fin: false, rsv: 0x40, opcode: 1 });
+    expect(other).toMatchObject({ fin: true, rsv: 0x70, opcode: 2 });
+  });
+
+  test.each([
+    ['a ping of 126 bytes', true, 9, Buffer.alloc(126), 'RangeError', /at most 125/],
+    ['a ping in text of 126 bytes', true, 9, 'é'.repeat(63), 'RangeError', /at most 125.*126/],
+    ['a fragmented ping', false, 9, '', 'RangeError', /never fragmented/],
+    ['a fragmented Close', false, 8, '', 'RangeError', /never fragmented/],
+    ['opcode 3', true, 3, '', 'RangeError', /opcode.*3/],
+    ['opcode 7', true, 7, '', 'RangeError', /opcode.*7/],
+    ['opcode 11', true, 11, '', 'RangeError', /opcode.*11/],
+    ['opcode 16', true, 16, '', 'RangeError', /opcode.*16/],
+    ['opcode 129', true, 129, '', 'RangeError', /opcode.*129/],
+    ['opcode -1', true, -1, '', 'RangeError', /opcode.*-1/],
+    ['opcode 1.5', true, 1.5, 'a', 'RangeError', /opcode.*1\.5/],
+    ['opcode NaN', true, Number.NaN, '', 'RangeError', /opcode.*NaN/],
+    ['no opcode', true, undefined, '', 'RangeError', /opcode.*undefined/],
+    ['a number as message', true, 1, 5, 'TypeError', /message.*number 5/],
+    ['null as message', true, 2, null, 'TypeError', /message.*null/],
+    ['an array as message', true, 2, [1], 'TypeError', /message.*Array/],
+    ['a number as ping', true, 9, 5, 'TypeError', /payload.*number 5/],
+  ])('refuses %s', async (_what, fin, code, message, name, text) => {
+    await expect(pack(fin, code as never, message as never)).rejects.toThrow(
+      expect.objectContaining({
+        name,
+        code: name === 'TypeError' ? 'ERR_INVALID_ARG_TYPE' : 'ERR_OUT_OF_RANGE',
+        message: expect.stringMatching(text),
+      }),
+    );
+  });
+
+  test('1,000 frames have 1,000 keys, and none is empty of chance', async () => {
+    const frames = await Promise.all(
+      Array.from({ length: 1000 }, () => pack(true, DataFrames.text, 'a')),
+    );
+
+    const keys = frames.map((bytes) => readFrame(bytes)!.frame.key);
+
+    // Two equal ones are a matter of 1 in 8,600; three are not chance.
+    expect(new Set(keys.map((key) => key.readUInt32LE())).size).toBeGreaterThan(997);
+    for (let at = 0; at < 4; at++) {
+      expect(new Set(keys.map((key) => key[at])).size).toBeGreaterThan(200);
+    }
+  });
+});
+
+describe('write', () => {
+  test('the first of a turn goes out at once, the others together at its end', async () => {
+    const { frames, chunks } = writing();
+
+    frames.write(true, DataFrames.text, 'a');
+    expect(chunks).toHaveLength(1);
+    expect(frames.pending).toBe(0);
+    for (const letter of 'bcd') frames.write(true, DataFrames.text, letter);
+    expect(chunks).toHaveLength(1);
+    expect(frames.pending).toBe(21);
+    await nextTurn();
+
+    expect(frames.pending).toBe(0);
+    expect(chunks.map((chunk) => readFrames(chunk).map(({ payload }) => String(payload)))).toEqual([
+      ['a'],
+      ['b', 'c', 'd'],
+    ]);
+  });
+
+  test('a lone message waits for nothing, in each turn', async () => {
+    const { frames, chunks } = writing();
+    for (let turn = 1; turn <= 3; turn++) {
+      frames.write(true, DataFrames.text, 'a');
+      expect(chunks).toHaveLength(turn);
+      await nextTurn();
+    }
+  });
+
+  test('flush hands on what is packed', () => {
+    const { frames, chunks } = writing();
+    frames.write(true, DataFrames.text, 'a');
+    frames.write(true, DataFrames.text, 'b');
+
+    frames.flush();
+    frames.flush();
+
+    expect(chunks.map((chunk) => chunk.length)).toEqual([7, 7]);
+  });
+
+  test('a long burst goes out in portions while it lasts', () => {
+    const { frames, chunks } = writing();
+
+    for (let i = 0; i < 1000; i++) frames.write(true, DataFrames.binary, Buffer.alloc(1000));
+
+    expect(chunks.length).toBeGreaterThan(20);
+    expect(frames.pending).toBeLessThan(40_000);
+  });
+
+  test('replies to one chunk leave together, at its end', () => {
+    const { frames, chunks } = writing();
+    frames.on('message', (data) => {
+      frames.write(true, DataFrames.text, data as string);
+      frames.pong('p');
+    });
+
+    frames.feed(Buffer.concat([text('a'), text('b'), text('c')]));
+
+    expect(chunks).toHaveLength(1);
+    expect(readFrames(chunks[0]!).map(({ opcode }) => opcode)).toEqual([1, 10, 1, 10, 1, 10]);
+  });
+
+  test('the message may be reused at once, and is not changed', async () => {
+    const { frames, all } = writing();
+    const data = Buffer.from('precious');
+    for (let i = 0; i < 3; i++) {
+      frames.write(true, DataFrames.binary, data);
+      expect(data.toString()).toBe('precious');
+    }
+    data.fill(0);
+    await nextTurn();
+
+    expect(readFrames(all()).map(({ payload }) => String(payload))).toEqual([
+      'precious',
+      'precious',
+      'precious',
+    ]);
+  });
+
+  test('each chunk is memory of its own: later frames do not change it', async () => {
+    const { frames, chunks } = writing();
+    frames.write(true, DataFrames.text, 'first');
+    const copy = Buffer.from(chunks[0]!);
+    await nextTurn();
+    for (let i = 0; i < 100; i++) frames.write(true, DataFrames.text, 'other');
+
+    expect(chunks[0]).toEqual(copy);
+  });
+
+  test('a refused message leaves nothing on the wire', async () => {
+    const { frames, all } = writing();
+    expect(() => {
+      frames.write(true, 3, 'a');
+    }).toThrow(RangeError);
+    frames.write(true, DataFrames.text, 'b');
+    await nextTurn();
+
+    expect(readFrames(all()).map(({ payload }) => String(payload))).toEqual(['b']);
+  });
+
+  test('1,000 frames of one turn have 1,000 keys', async () => {
+    const { frames, all } = writing();
+    for (let i = 0; i < 1000; i++) frames.write(true, DataFrames.text, '');
+    await nextTurn();
+
+    const keys = readFrames(all()).map(({ key }) => key.readUInt32LE());
+
+    expect(keys).toHaveLength(1000);
+    expect(new Set(keys).size).toBeGreaterThan(997);
+  });
+});
+
+test('a ByteSink is lent bytes: they stay until it frees them', () => {
+  const lent: { bytes: Buffer; copy: Buffer; free: () => void }[] = [];
+  const frames = new Frames({
+    write(bytes, free) {
+      lent.push({ bytes, copy: Buffer.from(bytes), free });
+      return false;
+    },
+  });
+
+  for (let i = 0; i < 100; i++) {
+    frames.write(true, DataFrames.binary, Buffer.alloc(i + 1, i));
+    frames.flush();
+  }
+
+  for (const { bytes, copy } of lent) expect(bytes).toEqual(copy);
+  const all = Buffer.concat(lent.map(({ bytes }) => bytes));
+  expect(readFrames(all).map(({ payload }) => payload.length)).toEqual(
+    Array.from({ length: 100 }, (_, i) => i + 1),
+  );
+  for (const { free } of lent) free();
+});
+
+test('pong sends a pong, with and without a payload', () => {
+  const { frames, all } = writing();
+
+  frames.pong();
+  frames.pong('a');
+  frames.pong(Buffer.from('b'));
+  frames.flush();
+
+  expect(readFrames(all()).map(({ opcode, payload }) => `${opcode} ${String(payload)}`)).toEqual([
+    '10 ',
+    '10 a',
+    '10 b',
+  ]);
+  expect(() => {
+    frames.pong(Buffer.alloc(126));
+  }).toThrow(RangeError);
+});
+
+test('what one codec packs, unmasked, another parses', () => {
+  const told: unknown[] = [];
+  const other = new Frames(() => undefined);
+  other.on('message', (data) => told.push(data));
+  const packed = new Frames(() => undefined).packMessage(true, DataFrames.text, 'Hello');
+  const key = packed.readInt32LE(2);
+  maskBytes(packed, 6, 5, key);
+
+  other.feed(Buffer.concat([Buffer.from([packed[0]!, packed[1]! & 0x7f]), packed.subarray(6)]));
+
+  expect(told).toEqual(['Hello']);
+});
+
+test.each([undefined, null, 5, {}, 'a', { write: 5 }])('a writer of %p is refused', (writer) => {
+  expect(() => new Frames(writer as never)).toThrow(
+    expect.objectContaining({
+      name: 'TypeError',
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: expect.stringContaining('write must be'),
+    }),
+  );
+});
