@@ -10,7 +10,9 @@ function record(emitter: AioWebSocket | Converse, lines: string[] = []): string[
   on('state', (state, previous) => {
     lines.push(`state ${SocketState[previous]} ${SocketState[state]}`);
   });
-  on('message', (data, isBinary) => lines.push(`${isBinary ? 'binary' : 'text'} ${data.toString()}`));
+  on('message', (data, isBinary) =>
+    lines.push(`${isBinary ? 'binary' : 'text'} ${data.toString()}`),
+  );
   on('ping', (payload) => lines.push(`ping ${payload.toString()}`));
   on('pong', (payload, latency) => lines.push(`pong ${payload.toString()} ${typeof latency}`));
   on('drain', () => lines.push('drain'));
@@ -155,9 +157,7 @@ describe('listeners attached right after createConnection()', () => {
     const told = record(aws);
     await aws.closed;
 
-    expect(told).toEqual([
-      ...['error ConnectionError', 'state opened closed', 'close 1006 '],
-    ]);
+    expect(told).toEqual([...['error ConnectionError', 'state opened closed', 'close 1006 ']]);
   });
 });
 

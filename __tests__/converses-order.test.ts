@@ -60,12 +60,34 @@ function shape({ frames }: Peer): string[] {
 describe('an iterable', () => {
   test.each([
     ['array of strings', () => ['a', 'b', 'c'], Opcode.text],
-    ['array of Buffers', () => [Buffer.from('a'), Buffer.from('b'), Buffer.from('c')], Opcode.binary],
+    [
+      'array of Buffers',
+      () => [Buffer.from('a'), Buffer.from('b'), Buffer.from('c')],
+      Opcode.binary,
+    ],
     ['Set', () => new Set(['a', 'b', 'c']), Opcode.text],
-    ['generator', () => (function* () { yield* ['a', 'b', 'c']; })(), Opcode.text],
-    ['asynchronous generator', () => (async function* () { yield* ['a', 'b', 'c']; })(), Opcode.text],
+    [
+      'generator',
+      () =>
+        (function* () {
+          yield* ['a', 'b', 'c'];
+        })(),
+      Opcode.text,
+    ],
+    [
+      'asynchronous generator',
+      () =>
+        (async function* () {
+          yield* ['a', 'b', 'c'];
+        })(),
+      Opcode.text,
+    ],
     ['stream of a Blob', () => new Blob(['abc']).stream(), Opcode.binary],
-    ['mixture of bytes', () => [new Uint8Array([0x61]), new Blob(['b']), new Uint8Array([0x63]).buffer], Opcode.binary],
+    [
+      'mixture of bytes',
+      () => [new Uint8Array([0x61]), new Blob(['b']), new Uint8Array([0x63]).buffer],
+      Opcode.binary,
+    ],
   ])('that is an %s is sent as one message', async (_kind, make, opcode) => {
     const { converse, peer } = await open();
 
@@ -111,7 +133,7 @@ describe('an iterable', () => {
     const sent = converse.send([5] as never);
 
     await expect(sent).rejects.toThrow(
-      new TypeError('an iterable must yield strings or bytes, got number 5'),
+      new TypeError('an item must be a string or bytes, got number 5'),
     );
     await converse.send('next');
     expect((await peer.next()).payload.toString()).toBe('next');
@@ -253,7 +275,9 @@ describe('sends keep the order of the calls', () => {
     expect(lines).toEqual(['before', 'a|b|', 'after', 'bytes after', 'last |message|']);
     expect(peer.payloads(Opcode.ping)).toEqual(['ping']);
     const ping = peer.frames.findIndex(({ opcode }) => opcode === Opcode.ping);
-    expect(ping).toBeLessThan(peer.frames.findIndex(({ payload }) => payload.toString() === 'after'));
+    expect(ping).toBeLessThan(
+      peer.frames.findIndex(({ payload }) => payload.toString() === 'after'),
+    );
   });
 
   test('behind a Blob', async () => {
@@ -298,7 +322,15 @@ describe('close() lets what was sent before go out first', () => {
   test.each([
     ['a Blob', () => new Blob(['ab'])],
     ['an iterable', () => ['a', 'b']],
-    ['an asynchronous iterable', () => (async function* () { yield 'a'; await new Promise(setImmediate); yield 'b'; })()],
+    [
+      'an asynchronous iterable',
+      () =>
+        (async function* () {
+          yield 'a';
+          await new Promise(setImmediate);
+          yield 'b';
+        })(),
+    ],
   ])('%s, whole, and what waits behind it', async (_kind, make) => {
     const { converse, peer } = await open();
 

@@ -162,10 +162,9 @@ describe('anything else is refused with what it is', () => {
   });
 
   test.each([
-    [{ fin: 1 }, TypeError, /^fin must be true or false, got number 1$/],
+    [{ fin: 1 }, TypeError, /^fin must be a boolean, got number 1$/],
     [{ code: 9 }, RangeError, /^code must be one of DataFrames, got number 9$/],
     [{ code: 'text' }, RangeError, /^code must be one of DataFrames, got "text"$/],
-    [null, TypeError, /^options must be an object, got null$/],
     ['fin', TypeError, /^options must be an object, got "fin"$/],
   ])('options %p', async (options, type, message) => {
     const { converse } = await open();
@@ -190,7 +189,7 @@ describe('the memory of a message may be used again', () => {
   });
 
   test.each([
-    ['Buffer', Buffer.from('aaaaaaaa')],
+    ['Buffer', Buffer.alloc(8, 'a')],
     ['Uint16Array', Uint16Array.from(Buffer.from('aaaa'), (byte) => byte * 257)],
     ['ArrayBuffer', Uint8Array.from(Buffer.from('aaaaaaaa')).buffer],
   ])('even while it waits for its turn (%s)', async (_kind, data) => {

@@ -49,7 +49,7 @@ test('each code is taken or refused with 1002, as section 7.4 says', () => {
 test.each([0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535])(
   'the error about code %i names it',
   (code) => {
-    expect(() => codec().feed(close(code, 'no'))).toThrow(`close code ${code} must not be sent`);
+    expect(() => codec().feed(close(code, 'no'))).toThrow(`the invalid code ${code}`);
   },
 );
 

@@ -25,7 +25,7 @@ describe('maxPayload', () => {
     const head = frame({ length: 1001, payload: '' });
 
     expect(() => codec({ maxPayload: 1000 }).feed(head)).toThrow(
-      'a message of 1001 bytes or more; maxPayload is 1000',
+      /1001 bytes.*maxPayload.*1000/,
     );
   });
 
@@ -201,7 +201,7 @@ describe('the options', () => {
             name: 'RangeError',
             code: 'ERR_OUT_OF_RANGE',
             message: expect.stringMatching(
-              new RegExp(`^${name} must be an integer of [a-z]+ from 1 .*, got ${value}$`),
+              new RegExp(`^${name} must be an integer .*from 1 .*, got ${value}$`),
             ),
           }),
         );

@@ -104,13 +104,11 @@ describe('pause', () => {
     const told = note(frames);
     frames.pause();
 
-    expect(frames.paused).toBe(true);
     expect(frames.feed(text('a'))).toBe(false);
     expect(frames.feed(ping('b'))).toBe(false);
     expect(told).toEqual([]);
 
     frames.resume();
-    expect(frames.paused).toBe(false);
     expect(told).toEqual([
       ['message', 'a', false],
       ['ping', Buffer.from('b')],
@@ -231,12 +229,11 @@ describe('read', () => {
     const wire = Buffer.concat(Array.from({ length: 10 }, (_, i) => text(String(i))));
 
     expect(frames.feed(wire)).toBe(false);
-    expect(frames.paused).toBe(true);
     const read: unknown[] = [];
     for (let i = 0; i < 10; i++) read.push(await frames.read());
 
     expect(read).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
-    expect(frames.paused).toBe(false);
+    expect(frames.feed(Buffer.alloc(0))).toBe(true);
   });
 
   test('pauses at maxQueueBytes', async () => {
@@ -245,7 +242,7 @@ describe('read', () => {
     expect(frames.feed(Buffer.concat([text('12345'), text('6789')]))).toBe(true);
     expect(frames.feed(text('0'))).toBe(false);
     await frames.read();
-    expect(frames.paused).toBe(false);
+    expect(frames.feed(Buffer.alloc(0))).toBe(true);
   });
 
   test.each([
@@ -281,7 +278,7 @@ describe('divert', () => {
     const log: unknown[] = [];
     const to = {
       maxPayload,
-      begin: (isBinary: boolean) => log.push(['begin', isBinary]),
+      begin: () => log.push('begin'),
       piece: (piece: string | Buffer) => log.push(piece),
       end: () => log.push('end'),
     };
@@ -295,10 +292,10 @@ describe('divert', () => {
     const { log } = sink(frames);
 
     frames.feed(Buffer.concat([text('ab', false), ping('p')]));
-    expect(log).toEqual([['begin', false], 'ab']);
+    expect(log).toEqual(['begin', 'ab']);
     frames.feed(Buffer.concat([cont('cd'), text('next')]));
 
-    expect(log).toEqual([['begin', false], 'ab', 'cd', 'end']);
+    expect(log).toEqual(['begin', 'ab', 'cd', 'end']);
     expect(told).toEqual([
       ['ping', Buffer.from('p')],
       ['message', 'next', false],
@@ -312,7 +309,7 @@ describe('divert', () => {
     const { log } = sink(frames);
     frames.feed(cont('cd'));
 
-    expect(log).toEqual([['begin', true], Buffer.from('ab'), Buffer.from('cd'), 'end']);
+    expect(log).toEqual(['begin', Buffer.from('ab'), Buffer.from('cd'), 'end']);
   });
 
   test('pieces of text hold whole characters, however they are split', () => {
@@ -321,7 +318,7 @@ describe('divert', () => {
 
     feedIn(frames, Buffer.concat([text('aé', false), cont('€🎉')]), 1);
 
-    expect(log).toEqual([['begin', false], 'a', 'é', '€', '🎉', 'end']);
+    expect(log).toEqual(['begin', 'a', 'é', '€', '🎉', 'end']);
   });
 
   test('text that is no UTF-8 fails as ever', () => {
@@ -343,7 +340,7 @@ describe('divert', () => {
     const small = codec();
     sink(small, 3);
     expect(() => small.feed(text('1234'))).toThrow(
-      expect.objectContaining({ closeCode: 1009, message: expect.stringContaining('is 3') }),
+      expect.objectContaining({ closeCode: 1009, message: expect.stringMatching(/maxPayload.* 3$/) }),
     );
   });
 
@@ -356,7 +353,7 @@ describe('divert', () => {
     frames.undivert(to);
     frames.feed(Buffer.concat([cont('cd'), text('next')]));
 
-    expect(log).toEqual([['begin', false], 'ab']);
+    expect(log).toEqual(['begin', 'ab']);
     expect(told).toEqual([['message', 'next', false]]);
   });
 

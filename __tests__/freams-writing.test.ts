@@ -189,7 +189,7 @@ describe('write', () => {
   test('replies to one chunk leave together, at its end', () => {
     const { frames, chunks } = writing();
     frames.on('message', (data) => {
-      frames.write(true, DataFrames.text, data as string);
+      frames.write(true, DataFrames.text, data);
       frames.pong('p');
     });
 

@@ -24,12 +24,16 @@ export interface PieceSink {
 export interface Assembly {
   /** Whether a message has begun and not ended. */
   open(): boolean;
-  /** Payload bytes of the message, announced so far. */
+  /** Bytes of the message, announced so far. */
   bytes(): number;
+  /** Bytes that it may have. */
+  most(): number;
   /** The first frame of a message. */
   begin(opcode: DataFrames): void;
-  /** A frame of the message announces its payload: the limits are kept before it comes. */
-  announce(length: number): void;
+  /** A frame of the message begins: an empty one counts, too. */
+  fragment(): void;
+  /** Bytes of the message are about to come: the limit is kept before they do. */
+  announce(bytes: number): void;
   /** Takes payload bytes, which are copied. Returns the message, once whole, unless diverted. */
   take(chunk: Buffer, from: number, to: number, last: boolean): Message | undefined;
   /** Lets go of the message under way. */
@@ -58,6 +62,7 @@ export function makeAssembly({ maxPayload, maxFragments }: Numbers): Assembly {
   let wanted: PieceSink | undefined;
   let sink: PieceSink | undefined;
 
+  const most = (): number => sink?.maxPayload ?? maxPayload;
   const isText = (): boolean => opcode === DataFrames.text;
   const reset = (): void => {
     opcode = DataFrames.cont;
@@ -75,17 +80,20 @@ export function makeAssembly({ maxPayload, maxFragments }: Numbers): Assembly {
       wanted = undefined;
       sink?.begin();
     },
-    announce(bytes) {
-      announced += bytes;
-      const most = sink?.maxPayload ?? maxPayload;
-      if (announced > most)
-        throw tooBig(`a message of ${announced} bytes, above maxPayload ${most}`);
+    most,
+    fragment() {
       if (++fragments > maxFragments) {
         throw new FrameError(
           'ERR_FRAME_TOO_MANY_FRAGMENTS',
           `a message of more than ${maxFragments} fragments (maxFragments)`,
           StatusCodes.policyViolation,
         );
+      }
+    },
+    announce(bytes) {
+      announced += bytes;
+      if (announced > most()) {
+        throw tooBig(`a message of ${announced} bytes, above maxPayload ${most()}`);
       }
     },
     take(chunk, from, to, last) {

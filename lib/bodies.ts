@@ -1,5 +1,5 @@
 /**
- * The body of a response that is no 101: what the server had to say.
+ * Reading a transport during the opening handshake, and the body of a response that is no 101.
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
@@ -10,100 +10,76 @@ const MAX_BODY = 65_536;
 /** Milliseconds that a body is waited for. */
 const PATIENCE = 2000;
 
-/** Reads a body until it ends (RFC 9112 section 6), but no more and no longer than the limits. */
-export function readBody(transport: Duplex, response: HandShakeResponse): Promise<Buffer> {
-  const body = bodyReader(response);
-  return new Promise((resolve) => {
-    const finish = (): void => {
+/**
+ * Reads a transport, and leaves it paused.
+ * @param take gets each chunk; reading ends when it gives something
+ * @param end gives the result when the transport ends first; `cause` is its error, if it had one
+ * @param patience milliseconds after which `end` is asked, too
+ * @returns what `take` or `end` gave; rejects with what they threw
+ */
+export function readUntil<T>(
+  transport: Duplex,
+  take: (chunk: Buffer) => T | undefined,
+  end: (cause?: unknown) => T,
+  patience?: number,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const fail: (reason: unknown) => void = reject;
+    const settle = (result: () => T | undefined): void => {
+      try {
+        const got = result();
+        if (got === undefined) return;
+        resolve(got);
+      } catch (error) {
+        fail(error);
+      }
       clearTimeout(timer);
-      transport.off('data', onData).off('end', finish).off('close', finish).off('error', finish);
+      transport.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onEnd);
       transport.pause();
-      resolve(Buffer.concat(body.pieces));
     };
     const onData = (chunk: Buffer): void => {
-      if (body.push(chunk)) finish();
+      settle(() => take(chunk));
     };
-    const timer = setTimeout(finish, PATIENCE);
-    if (transport.destroyed || body.push(response.head)) {
-      finish();
-      return;
-    }
-    transport.on('data', onData).on('end', finish).on('close', finish).on('error', finish);
-    transport.resume();
+    const onEnd = (cause?: unknown): void => {
+      settle(() => end(cause));
+    };
+    const timer = patience && setTimeout(onEnd, patience);
+    transport.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onEnd);
+    if (transport.destroyed) onEnd();
+    else transport.resume();
   });
 }
 
-interface BodyReader {
-  readonly pieces: Buffer[];
-  /** @returns whether the body is whole, or enough of it */
-  push(chunk: Buffer): boolean;
-}
-
-function bodyReader(response: HandShakeResponse): BodyReader {
-  const coding = response.headers['transfer-encoding']?.toLowerCase();
-  if (coding !== undefined && coding.endsWith('chunked')) return new ChunkedBody();
-  const length = response.headers['content-length'];
-  const empty = response.status === 204 || response.status === 304;
-  return new PlainBody(
-    empty ? 0 : length !== undefined && /^\d+$/.test(length) ? Number(length) : Infinity,
-  );
-}
-
-class PlainBody implements BodyReader {
-  readonly pieces: Buffer[] = [];
-  #left: number;
-
-  constructor(length: number) {
-    this.#left = Math.min(length, MAX_BODY);
-  }
-
-  push(chunk: Buffer): boolean {
-    const piece = chunk.subarray(0, this.#left);
-    this.#left -= piece.length;
-    if (piece.length > 0) this.pieces.push(Buffer.from(piece));
-    return this.#left === 0;
-  }
-}
-
-/** Chunked coding (RFC 9112 section 7.1). */
-class ChunkedBody implements BodyReader {
-  readonly pieces: Buffer[] = [];
-  #kept = 0;
-  /** Bytes of the chunk that are still to come, its CR LF included; 0 in a size line. */
-  #left = 0;
-  #sizeLine = '';
-
-  push(chunk: Buffer): boolean {
-    let at = 0;
-    while (at < chunk.length) {
-      if (this.#left > 0) {
-        const piece = chunk.subarray(at, at + this.#left);
-        this.#keep(piece.subarray(0, Math.max(0, Math.min(piece.length, this.#left - 2))));
-        at += piece.length;
-        this.#left -= piece.length;
-        if (this.#kept >= MAX_BODY) return true;
-        continue;
-      }
-      const character = String.fromCharCode(chunk[at++] as number);
-      this.#sizeLine += character;
-      if (character === '\n' && this.#startChunk()) return true;
-      if (this.#sizeLine.length > 1024) return true;
+/** Reads a body until it ends (RFC 9112 section 6), but no more and no longer than the limits. */
+export async function readBody(transport: Duplex, response: HandShakeResponse): Promise<Buffer> {
+  const { headers, status, head } = response;
+  const chunked = /chunked$/i.test(headers['transfer-encoding'] ?? '');
+  const length = headers['content-length'] ?? '';
+  const body: number[] = [];
+  /** Bytes to come, of the body or of the chunk (RFC 9112 section 7.1). */
+  let left = /^\d+$/.test(length) ? Number(length) : Infinity;
+  if (chunked || status === 204 || status === 304) left = 0;
+  let ended = !chunked && !left;
+  let sizeLine = '';
+  const takeByte = (byte: number): void => {
+    if (ended) return;
+    if (left) {
+      left--;
+      ended = body.push(byte) === MAX_BODY || !(left || chunked);
+      return;
     }
-    return false;
-  }
-
-  /** @returns whether it is the last chunk, or none at all */
-  #startChunk(): boolean {
-    const size = /^[\da-f]{1,8}/i.exec(this.#sizeLine)?.[0];
-    this.#sizeLine = '';
-    if (size === undefined || Number.parseInt(size, 16) === 0) return true;
-    this.#left = Number.parseInt(size, 16) + 2;
-    return false;
-  }
-
-  #keep(piece: Buffer): void {
-    const kept = piece.subarray(0, MAX_BODY - this.#kept);
-    this.#kept += kept.length;
-    if (kept.length > 0) this.pieces.push(Buffer.from(kept));
-  }
+    sizeLine += String.fromCharCode(byte);
+    ended = sizeLine.length > 1024;
+    // A blank line is the end of the last chunk.
+    if (byte === 10 && sizeLine.trim()) {
+      left = Number.parseInt(sizeLine, 16);
+      ended = !(left > 0);
+      sizeLine = '';
+    }
+  };
+  const take = (chunk: Buffer): Buffer | undefined => {
+    chunk.forEach(takeByte);
+    return ended ? Buffer.from(body) : undefined;
+  };
+  return take(head) ?? readUntil(transport, take, () => Buffer.from(body), PATIENCE);
 }

@@ -5,8 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
 import {
-  ConnectionClosedError,
-  ConnectionClosedOK,
+  connectionClosed,
   ConnectionError,
   FrameError,
   TimeoutError,
@@ -36,14 +35,6 @@ function closePayload(code: number, reason: string): Buffer {
   const body = Buffer.from(code === StatusCodes.noStatus ? '' : `..${reason}`);
   if (body.length > 0) body.writeUInt16BE(code);
   return body;
-}
-
-/** The error for a connection that ended with this code. */
-export function connectionClosed(code: number, reason: string, cause?: unknown): ConnectionClosed {
-  const options = cause === undefined ? undefined : { cause };
-  return code === 1000 || code === 1001 || code === 1005
-    ? new ConnectionClosedOK('ERR_CLOSED_OK', code, reason, options)
-    : new ConnectionClosedError('ERR_CLOSED', code, reason, options);
 }
 
 /** What the ending needs of the connection. */

@@ -5,9 +5,9 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
-import { checkClose, connectionClosed } from './closings.js';
+import { checkClose } from './closings.js';
 import { SocketState, StatusCodes } from './enumerations.js';
-import { ConnectionError, InvalidStateError } from './exceptions.js';
+import { connectionClosed, ConnectionError, InvalidStateError } from './exceptions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
 import { makeLifecycle } from './lifecycles.js';
@@ -406,10 +406,7 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     converse.off('close', onClose);
     this.#lifecycle.move(SocketState.opened);
     tell(this, 'open');
-    // Behind the promise of createConnection(), whose caller may attach listeners yet.
-    setImmediate(() => {
-      converse.release();
-    });
+    converse.release();
   }
 
   #talk(transport: Duplex, response: HandShakeResponse): Converse {

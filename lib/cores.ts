@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { watchAlive } from './alives.js';
 import { makeEnding } from './closings.js';
+import { makeWriter } from './compressors.js';
 import { ControlFrames, SocketState } from './enumerations.js';
 import type { Frames } from './freams.js';
 import { makeFlow } from './flows.js';
@@ -13,7 +14,7 @@ import type { Lifecycle } from './lifecycles.js';
 import { maskingKey } from './masks.js';
 import type { Numbers } from './options.js';
 import { makeOutbox, quietly } from './outboxes.js';
-import type { CloseInfo, Message } from './parts.js';
+import type { CloseInfo, Extension, Message } from './parts.js';
 import type { TransportSink } from './transports.js';
 import { controlPayload } from './values.js';
 
@@ -27,6 +28,9 @@ export interface CoreParts {
   readonly autoPong: boolean;
   /** Bytes that came before reading begins. */
   readonly head?: Buffer | undefined;
+  /** What compresses, and from how many bytes up. */
+  readonly extension?: Extension | undefined;
+  readonly threshold?: number | undefined;
   readonly audiences: readonly Audience[];
   beforeClose?(code: number, reason: string): void | Promise<void>;
   afterClose?(info: CloseInfo): void | Promise<void>;
@@ -67,10 +71,9 @@ export function makeCore(parts: CoreParts) {
   const outbox = makeOutbox({
     highWaterMark,
     buffered,
-    write: (fin, code, data) => {
-      frames.write(fin, code, data);
-    },
-    refusal: () => (ending.sendable() ? undefined : ending.refusal()),
+    write: makeWriter(frames, parts.extension, parts.threshold ?? 0, () => ending.begun()),
+    refusal: (late) =>
+      (late ? !ending.begun() : ending.sendable()) ? undefined : ending.refusal(),
     fail: (error) => {
       ending.fail(error);
     },
@@ -120,6 +123,10 @@ export function makeCore(parts: CoreParts) {
   sink.onTaken = onTaken;
   frames.on('message', (message: Message) => {
     if (!ending.discards()) inbox.deliver(message, frames.messageBytes);
+  });
+  frames.on('flow', flow.byQueue);
+  frames.on('error', (error) => {
+    ending.fail(error);
   });
   frames.on('ping', onPing);
   frames.on('pong', onPong);

@@ -171,3 +171,11 @@ export class ConnectionClosedOK extends ConnectionClosed {
 export class ConnectionClosedError extends ConnectionClosed {
   override readonly name = 'ConnectionClosedError';
 }
+
+/** The error for a connection that ended with this code. */
+export function connectionClosed(code: number, reason: string, cause?: unknown): ConnectionClosed {
+  const options = cause === undefined ? undefined : { cause };
+  return code === 1000 || code === 1001 || code === 1005
+    ? new ConnectionClosedOK('ERR_CLOSED_OK', code, reason, options)
+    : new ConnectionClosedError('ERR_CLOSED', code, reason, options);
+}

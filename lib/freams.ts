@@ -6,14 +6,22 @@
 import { EventEmitter } from 'eventemitter3';
 import { makeAssembly, type Assembly, type PieceSink } from './assemblies.js';
 import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerations.js';
-import { FrameError, type ErrorCode } from './exceptions.js';
+import { connectionClosed, FrameError, InvalidStateError, type ErrorCode } from './exceptions.js';
 import { maskBytes, maskingKey } from './masks.js';
 import { numberOptions, type LimitOptions, type Numbers } from './options.js';
 import { headerSize, makeOutput, packHeader, type Output } from './outputs.js';
-import type { ByteSink, Message } from './parts.js';
+import type { ByteSink, Extension, Message } from './parts.js';
 import { makePullQueue, type PullQueue } from './queues.js';
 import { decodeUtf8 } from './utf8.js';
-import { bytesOf, controlPayload, mustBe, raise, tell, wrongValue } from './values.js';
+import {
+  bytesOf,
+  controlPayload,
+  describeValue,
+  mustBe,
+  raise,
+  tell,
+  wrongValue,
+} from './values.js';
 
 /** What {@link Frames} emits. */
 export interface FramesEvents {
@@ -22,12 +30,19 @@ export interface FramesEvents {
   /** A ping; the codec itself never answers. */
   ping: [payload: Buffer];
   pong: [payload: Buffer];
+  /** Parsing has to wait, or can go on: a large message is worked on in slices. */
+  flow: [waits: boolean];
+  /** The protocol was broken by what was worked on in slices: `feed()` could not throw it. */
+  error: [error: FrameError];
   /** The peer's Close frame, 1005 when it was empty. Nothing is parsed after it. */
   close: [code: number, reason: string];
 }
 
 /** What {@link Frames} takes. */
-export type FramesOptions = LimitOptions;
+export interface FramesOptions extends LimitOptions {
+  /** The extension that was negotiated. */
+  extension?: Extension | undefined;
+}
 
 /** Takes packed frames; each call gets bytes of its own. The original's `writer`. */
 export type FramesWrite = (bytes: Buffer) => unknown;
@@ -76,6 +91,11 @@ export class Frames extends EventEmitter<FramesEvents> {
   #remaining = -1;
   #control = NOTHING;
   #messageBytes = 0;
+  readonly #extension: Extension | undefined;
+  /** Whether the message under way is the extension's. */
+  #extended = false;
+  /** Whether what is left of a large message waits for its turn. */
+  #sliced = false;
   #pulls: PullQueue<Message> | undefined;
 
   /**
@@ -92,6 +112,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#output = makeOutput(sink);
     this.#numbers = numberOptions(options);
     this.#assembly = makeAssembly(this.#numbers);
+    this.#extension = options.extension;
   }
 
   // ---- bytes in ----
@@ -106,9 +127,9 @@ export class Frames extends EventEmitter<FramesEvents> {
     const bytes = bytesOf(chunk);
     if (!bytes) throw mustBe('chunk', 'bytes', chunk);
     if (this.#ended) return true;
-    if (this.#paused || this.#parsing) this.#rest = Buffer.concat([this.#rest, bytes]);
+    if (this.paused || this.#parsing) this.#rest = Buffer.concat([this.#rest, bytes]);
     else this.#parse(bytes);
-    return !this.#paused;
+    return !this.paused;
   }
 
   /** Stops parsing at the end of the frame that is being told, until `resume()`. */
@@ -123,16 +144,23 @@ export class Frames extends EventEmitter<FramesEvents> {
   resume(): void {
     this.#paused = false;
     const rest = this.#rest;
-    if (this.#parsing || rest.length === 0) return;
+    if (this.#parsing || this.#sliced || rest.length === 0) return;
     this.#rest = NOTHING;
     this.#parse(rest);
   }
 
-  /** Takes nothing any more, and lets go of what is unfinished. */
-  stop(): void {
+  /** Whether parsing waits, for `resume()` or for a large message to be worked through. */
+  get paused(): boolean {
+    return this.#paused || this.#sliced;
+  }
+
+  /** Takes nothing any more, and lets go of what is unfinished; `read()` rejects with the error. */
+  stop(error: Error = new InvalidStateError('these frames have been stopped')): void {
     this.#ended = true;
     this.#rest = NOTHING;
     this.#assembly.reset();
+    this.#pull().end(error);
+    this.#extension?.close();
   }
 
   /** Payload bytes of the message that is being told. */
@@ -243,7 +271,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     const { length } = payload;
     const code = length > 1 ? payload.readUInt16BE() : StatusCodes.noStatus;
     if (length > 0 && !isCloseCode(code)) {
-      throw protocolError('a Close frame without a valid code', payload);
+      throw protocolError(`a Close frame with the invalid code ${code}`, payload);
     }
     const reason = decodeUtf8(payload, 2, length);
     if (reason === undefined) {
@@ -254,7 +282,7 @@ export class Frames extends EventEmitter<FramesEvents> {
         StatusCodes.invalidPayload,
       );
     }
-    this.stop();
+    this.stop(connectionClosed(code, reason));
     tell(this, 'close', code, reason);
   }
 
@@ -280,23 +308,30 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   #parse(chunk: Buffer): void {
     this.#parsing = true;
-    this.#chunk = chunk;
-    this.#at = 0;
     this.#output.cork();
     try {
-      while (this.#at < chunk.length && !this.#paused && !this.#ended) {
-        if (this.#remaining >= 0 || this.unpackFrame()) this.#takePayload();
-      }
-      if (this.#at < chunk.length && !this.#ended) {
-        this.#rest = Buffer.concat([chunk.subarray(this.#at), this.#rest]);
-      }
+      // What listeners feed goes behind what they are told of.
+      for (this.#rest = chunk; this.#rest.length > 0 && !this.#paused;) this.#parseRest();
     } catch (error) {
-      this.stop();
+      this.stop(error as Error);
       throw error;
     } finally {
       this.#parsing = false;
       this.#chunk = NOTHING;
       this.#output.uncork();
+    }
+  }
+
+  #parseRest(): void {
+    const chunk = this.#rest;
+    this.#chunk = chunk;
+    this.#rest = NOTHING;
+    this.#at = 0;
+    while (this.#at < chunk.length && !this.paused && !this.#ended) {
+      if (this.#remaining >= 0 || this.unpackFrame()) this.#takePayload();
+    }
+    if (this.#at < chunk.length && !this.#ended) {
+      this.#rest = Buffer.concat([chunk.subarray(this.#at), this.#rest]);
     }
   }
 
@@ -325,7 +360,8 @@ export class Frames extends EventEmitter<FramesEvents> {
     frame.rsv = first & RSV;
     frame.opcode = opcode;
     if (!isOpcode(opcode)) throw protocolError('a reserved opcode', [first]);
-    if (frame.rsv > 0) throw protocolError('a reserved bit that no extension defines', [first]);
+    const extended = frame.rsv === this.#extension?.rsv && (opcode === 1 || opcode === 2);
+    if (frame.rsv > 0 && !extended) throw protocolError('a reserved bit that no extension defines', [first]);
     if (opcode >= ControlFrames.close) {
       if (!frame.fin) throw protocolError('a fragmented control frame', [first]);
     } else if ((opcode === DataFrames.cont) !== this.#assembly.open()) {
@@ -357,8 +393,12 @@ export class Frames extends EventEmitter<FramesEvents> {
     }
     frame.length = length;
     if (frame.opcode < ControlFrames.close) {
-      if (frame.opcode !== DataFrames.cont) this.#assembly.begin(frame.opcode);
-      this.#assembly.announce(length);
+      if (frame.opcode !== DataFrames.cont) {
+        this.#assembly.begin(frame.opcode);
+        this.#extended = frame.rsv > 0;
+      }
+      this.#assembly.fragment();
+      if (!this.#extended) this.#assembly.announce(length);
     }
     this.#remaining = length;
   }
@@ -373,15 +413,64 @@ export class Frames extends EventEmitter<FramesEvents> {
     const whole = this.#remaining === 0;
     if (whole) this.#remaining = -1;
     if (opcode < ControlFrames.close) {
-      const message = this.#assembly.take(chunk, from, to, whole && fin);
-      if (message !== undefined) {
-        this.deliver(message, typeof message !== 'string', this.#assembly.bytes());
-      }
+      const last = whole && fin;
+      if (!this.#extended) this.#deliverMessage(this.#assembly.take(chunk, from, to, last));
+      else this.#extend(chunk.subarray(from, to), last, true);
       return;
     }
     const payload = Buffer.concat([this.#control, chunk.subarray(from, to)]);
     this.#control = whole ? NOTHING : payload;
     if (whole) this.extraOperation(opcode, payload);
+  }
+
+  #deliverMessage(message: Message | undefined): void {
+    if (message === undefined) return;
+    this.deliver(message, typeof message !== 'string', this.#assembly.bytes());
+  }
+
+  /** Has the extension work on payload bytes, or go on with what it left of them. */
+  #extend(bytes: Buffer, last: boolean, fresh: boolean): void {
+    const extension = this.#extension as Extension;
+    const assembly = this.#assembly;
+    let message: Message | undefined;
+    let ended = false;
+    const output = (piece: Buffer, done: boolean): void => {
+      assembly.announce(piece.length);
+      ended = last && done;
+      message = assembly.take(piece, 0, piece.length, ended);
+    };
+    const rest = fresh
+      ? extension.decode(bytes, last, assembly.most(), output)
+      : extension.resume(bytes, last, output);
+    if (rest) {
+      this.#slice(Buffer.from(rest), last);
+      return;
+    }
+    if (last && !ended) message = assembly.take(NOTHING, 0, 0, true);
+    const waited = this.#sliced;
+    this.#sliced = false;
+    this.#deliverMessage(message);
+    if (waited) {
+      tell(this, 'flow', false);
+      if (!this.#paused) this.resume();
+    }
+  }
+
+  /** A large message must not keep others waiting: it goes on in the next turn. */
+  #slice(rest: Buffer, last: boolean): void {
+    if (!this.#sliced) {
+      this.#sliced = true;
+      tell(this, 'flow', true);
+    }
+    setImmediate(() => {
+      if (this.#ended) return;
+      try {
+        this.#extend(rest, last, false);
+      } catch (error) {
+        this.stop(error as Error);
+        tell(this, 'error', error);
+      }
+    });
   }
 
   #pull(): PullQueue<Message> {
@@ -405,7 +494,7 @@ function isOpcode(code: number): boolean {
 
 /** The first byte of an outgoing frame (RFC 6455 sections 5.2, 5.4 and 5.5). */
 function firstByte(fin: boolean, code: number, rsv: number): number {
-  if (!isOpcode(code)) throw mustBe('code', 'an opcode', code);
+  if (!isOpcode(code)) throw wrongValue(`code must be an opcode, got ${describeValue(code)}`);
   if (code >= ControlFrames.close && !fin) throw wrongValue('a control frame is never fragmented');
   return (fin ? FIN : 0) | (rsv & RSV) | code;
 }

@@ -5,20 +5,22 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
-import { readBody } from './bodies.js';
-import { ConnectionError, HandShakeError, type ErrorCode } from './exceptions.js';
+import { readBody, readUntil } from './bodies.js';
+import { ConnectionError, HandShakeError } from './exceptions.js';
 import { numberOption, type HandShakeOptions } from './options.js';
 import type { HeaderList, Remote } from './parts.js';
-import { raise } from './values.js';
 import {
   checkHead,
   checkProtocols,
   composeHead,
   fieldTokens,
-  findField,
+  fieldValues,
+  hasToken,
+  PROTOCOL,
   requestFields,
 } from './requests.js';
-import { ResponseParser, type HandShakeResponse } from './responses.js';
+import { refusal, responseReader, type HandShakeResponse } from './responses.js';
+import { tell } from './values.js';
 
 export type { HandShakeResponse } from './responses.js';
 
@@ -30,6 +32,9 @@ export interface HandShakeEvents {
   response: [response: HandShakeResponse];
 }
 
+const KEY = 'Sec-WebSocket-Key';
+const ACCEPT = 'Sec-WebSocket-Accept';
+const EXTENSIONS = 'Sec-WebSocket-Extensions';
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /**
@@ -42,7 +47,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** The byte stream it speaks on. */
   readonly transport: Duplex;
   protected readonly options: HandShakeOptions;
-  readonly #parser: ResponseParser;
+  readonly #read: ReturnType<typeof responseReader>;
   /** The fields of the request that was sent: what the answer is judged against. */
   #sent: HeaderList = [];
   #requestLine: string | undefined;
@@ -54,7 +59,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     this.transport = transport;
     this.options = options;
     checkProtocols(options.protocols ?? [], 'protocols');
-    this.#parser = new ResponseParser(
+    this.#read = responseReader(
       numberOption(options, 'maxHeadBytes'),
       numberOption(options, 'maxHeadFields'),
     );
@@ -83,11 +88,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   async shake(): Promise<void> {
     const head = await this.shakeHeaders();
     this.#sent = checkHead(head);
-    try {
-      this.emit('request', head);
-    } catch (error) {
-      raise(error);
-    }
+    tell(this, 'request', head);
     this.transport.write(head);
   }
 
@@ -97,12 +98,18 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {ConnectionError} when the connection ends first
    */
   async shakeResult(): Promise<HandShakeResponse> {
-    const response = await this.#read();
-    try {
-      this.emit('response', response);
-    } catch (error) {
-      raise(error);
-    }
+    let untouched = true;
+    const response = await readUntil(
+      this.transport,
+      (chunk) => {
+        untouched = false;
+        return this.#read(chunk);
+      },
+      (cause) => {
+        throw lost(untouched, cause);
+      },
+    );
+    tell(this, 'response', response);
     try {
       this.verifyStatus(response);
     } catch (error) {
@@ -141,45 +148,33 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
   /** @throws {HandShakeError} unless the status is 101 */
   protected verifyStatus(response: HandShakeResponse): void {
-    if (response.status !== 101) {
-      const { status, statusText } = response;
-      throw refuse(
-        'ERR_HANDSHAKE_STATUS',
-        response,
-        `HTTP ${String(status)} ${statusText}, not 101`,
-      );
+    const { status, statusText } = response;
+    if (status !== 101) {
+      throw refusal('STATUS', `HTTP ${status} ${statusText}, not 101`, response);
     }
   }
 
   /** @throws {HandShakeError} unless Upgrade is `websocket` and Connection holds `upgrade` */
   protected verifyUpgrade(response: HandShakeResponse): void {
-    const upgrade = fieldTokens(response.rawHeaders, 'upgrade');
-    if (upgrade.length !== 1 || upgrade[0]?.toLowerCase() !== 'websocket') {
-      throw refuse('ERR_HANDSHAKE_UPGRADE', response, `Upgrade ${quote(upgrade)}, not "websocket"`);
+    const { rawHeaders } = response;
+    const only = fieldTokens(rawHeaders, 'Upgrade').length === 1;
+    if (!only || !hasToken(rawHeaders, 'Upgrade', 'websocket')) {
+      throw wrongField('UPGRADE', response, 'Upgrade', '"websocket"');
     }
-    const connection = fieldTokens(response.rawHeaders, 'connection');
-    if (!connection.some((token) => token.toLowerCase() === 'upgrade')) {
-      throw refuse(
-        'ERR_HANDSHAKE_UPGRADE',
-        response,
-        `Connection ${quote(connection)}, without "upgrade"`,
-      );
+    if (!hasToken(rawHeaders, 'Connection', 'upgrade')) {
+      throw wrongField('UPGRADE', response, 'Connection', '"upgrade"');
     }
   }
 
   /** @throws {HandShakeError} unless Sec-WebSocket-Accept answers our key, byte for byte */
   protected verifyAccept(response: HandShakeResponse): void {
-    const key = findField(this.#sent, 'sec-websocket-key')?.[1] ?? '';
+    const [key = ''] = fieldValues(this.#sent, KEY);
     const expected = createHash('sha1')
       .update(key + GUID)
       .digest('base64');
-    const accepts = fieldLines(response, 'sec-websocket-accept');
+    const accepts = fieldValues(response.rawHeaders, ACCEPT);
     if (accepts.length !== 1 || accepts[0] !== expected) {
-      throw refuse(
-        'ERR_HANDSHAKE_ACCEPT',
-        response,
-        `Sec-WebSocket-Accept ${quote(accepts)}, not "${expected}"`,
-      );
+      throw wrongField('ACCEPT', response, ACCEPT, expected);
     }
   }
 
@@ -188,18 +183,18 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {HandShakeError} when it was not offered (RFC 6455 section 4.1)
    */
   protected selectSubprotocol(response: HandShakeResponse): string {
-    const chosen = fieldLines(response, 'sec-websocket-protocol');
-    if (chosen.length === 0) return '';
-    const offered = fieldTokens(this.#sent, 'sec-websocket-protocol');
-    const [subprotocol] = chosen;
-    if (chosen.length > 1 || subprotocol === undefined || !offered.includes(subprotocol)) {
-      throw refuse(
-        'ERR_HANDSHAKE_SUBPROTOCOL',
+    const [chosen, another] = fieldValues(response.rawHeaders, PROTOCOL);
+    if (chosen === undefined) return '';
+    const offered = fieldTokens(this.#sent, PROTOCOL);
+    if (another !== undefined || !offered.includes(chosen)) {
+      throw wrongField(
+        'SUBPROTOCOL',
         response,
-        `the subprotocol ${quote(chosen)}; offered was ${quote(offered)}`,
+        PROTOCOL,
+        `one of those offered: ${offered.join()}`,
       );
     }
-    return subprotocol;
+    return chosen;
   }
 
   /**
@@ -207,79 +202,37 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {HandShakeError} when the server chose one that was not offered
    */
   protected selectExtensions(response: HandShakeResponse): string {
-    const chosen = fieldLines(response, 'sec-websocket-extensions').join(', ');
-    if (chosen !== '') {
-      throw refuse(
-        'ERR_HANDSHAKE_EXTENSIONS',
-        response,
-        `extensions that were not offered: ${chosen}`,
-      );
+    if (fieldValues(response.rawHeaders, EXTENSIONS).join()) {
+      throw wrongField('EXTENSIONS', response, EXTENSIONS, 'offered');
     }
     return '';
-  }
-
-  /** Reads until the head is whole, then leaves the transport paused. */
-  #read(): Promise<HandShakeResponse> {
-    const { transport } = this;
-    return new Promise((resolve, reject) => {
-      const settle = (done: () => void): void => {
-        transport.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onError);
-        transport.pause();
-        done();
-      };
-      const fail = (error: unknown): void => {
-        settle(() => {
-          reject(error);
-        });
-      };
-      const onData = (chunk: Buffer): void => {
-        try {
-          const response = this.#parser.push(chunk);
-          if (response !== undefined) {
-            settle(() => {
-              resolve(response);
-            });
-          }
-        } catch (error) {
-          fail(error);
-        }
-      };
-      const onEnd = (): void => {
-        fail(lost(this.#parser.untouched));
-      };
-      const onError = (cause: Error): void => {
-        fail(
-          new ConnectionError(
-            'ERR_CONNECTION_RESET',
-            `the connection broke during the opening handshake: ${cause.message}`,
-            'handshake',
-            { cause },
-          ),
-        );
-      };
-      transport.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onError);
-      if (transport.destroyed) onEnd();
-      else transport.resume();
-    });
   }
 }
 
 const newKey = (): string => randomBytes(16).toString('base64');
 
-const fieldLines = (response: HandShakeResponse, name: string): string[] =>
-  response.rawHeaders.filter((field) => field[0].toLowerCase() === name).map((field) => field[1]);
-
-const quote = (values: readonly string[]): string => JSON.stringify(values.join(', '));
-
-function lost(untouched: boolean): ConnectionError {
-  const when = untouched ? 'without an answer to' : 'in the middle of its answer to';
-  return new ConnectionError(
-    'ERR_CONNECTION_LOST',
-    `the server closed the connection ${when} the opening handshake`,
-    'handshake',
-  );
+function wrongField(
+  code: Parameters<typeof refusal>[0],
+  response: HandShakeResponse,
+  name: string,
+  expected: string,
+): HandShakeError {
+  const got = JSON.stringify(fieldValues(response.rawHeaders, name).join(', '));
+  return refusal(code, `${name} ${got}, not ${expected}`, response);
 }
 
-function refuse(code: ErrorCode, response: HandShakeResponse, what: string): HandShakeError {
-  return new HandShakeError(code, `the server answered with ${what}`, response);
+/** Why the transport has ended: a `close` comes with a boolean, or with nothing. */
+function lost(untouched: boolean, cause: unknown): ConnectionError {
+  return cause instanceof Error
+    ? new ConnectionError(
+        'ERR_CONNECTION_RESET',
+        `the connection broke in the opening handshake: ${cause.message}`,
+        'handshake',
+        { cause },
+      )
+    : new ConnectionError(
+        'ERR_CONNECTION_LOST',
+        `the server closed the connection ${untouched ? 'without an' : 'within its'} answer to the opening handshake`,
+        'handshake',
+      );
 }

@@ -5,7 +5,7 @@
 import type { PieceSink } from './assemblies.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
 import type { Frames } from './freams.js';
-import type { Numbers } from './options.js';
+import { numberOption, type Numbers } from './options.js';
 import type { Message } from './parts.js';
 import {
   makePieces,
@@ -89,6 +89,8 @@ export function makeInbox(
   const listeners = (): number =>
     audiences.reduce((sum, audience) => sum + audience.listenerCount('message'), 0);
 
+  const full = (): boolean => items.size >= maxQueue || queue.bytes() >= maxQueueBytes;
+
   return {
     size: () => items.size,
     deliver(message, bytes) {
@@ -107,7 +109,8 @@ export function makeInbox(
       }
     },
     receive,
-    stream: ({ maxPayload }) => stream(maxPayload),
+    stream: (options) =>
+      stream(options.maxPayload === undefined ? undefined : numberOption(options, 'maxPayload')),
     iterate(refusal) {
       const wait = (waiter: Waiter<Message>): void => {
         pull({
@@ -143,11 +146,14 @@ export function makeInbox(
 
   function keep(message: Message, bytes: number, listening: boolean): void {
     if (items.size === 0) pulledSinceEmpty = false;
-    const fills = items.size + 1 >= maxQueue || queue.bytes() + bytes >= maxQueueBytes;
-    if (listening && fills && !pulledSinceEmpty) abandon();
-    else {
-      queue.keep(message, bytes);
-      if (listening) trim();
+    queue.keep(message, bytes);
+    if (!listening) return;
+    trim();
+    // Who pulls gets a turn to do so; if nobody does, the pull side is abandoned.
+    if (full() && !pulledSinceEmpty) {
+      setImmediate(() => {
+        if (full() && !pulledSinceEmpty) abandon();
+      });
     }
   }
 
@@ -281,9 +287,7 @@ function convert(message: Message, text: boolean): Message {
 /** @throws TypeError */
 function checkReceive({ text, timeout, signal }: ReceiveOptions): void {
   if (text !== undefined && typeof text !== 'boolean') throw mustBe('text', 'a boolean', text);
-  if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0)) {
-    throw mustBe('timeout', 'milliseconds', timeout);
-  }
+  numberOption({ timeout }, 'timeout');
   checkSignal(signal);
 }
 

@@ -12,7 +12,7 @@ import type { Audience, MessageListener, ReceiveOptions } from './inboxes.js';
 import { makeLifecycle, type Lifecycle } from './lifecycles.js';
 import { checkOptions, numberOptions, type ConverseOptions } from './options.js';
 import type { SendOptions } from './outboxes.js';
-import type { CloseInfo, Message, SendData } from './parts.js';
+import type { CloseInfo, Extension, Message, SendData } from './parts.js';
 import type { PieceStream, StreamOptions } from './pieces.js';
 import { TransportSink } from './transports.js';
 import { tell } from './values.js';
@@ -48,6 +48,9 @@ export interface ConverseParts {
   /** Bytes that came behind the handshake's response. */
   readonly head?: Buffer | undefined;
   readonly lifecycle?: Lifecycle | undefined;
+  /** What compresses outgoing messages, from `threshold` bytes up. */
+  readonly extension?: Extension | undefined;
+  readonly threshold?: number | undefined;
   /** Emits the same messages. */
   readonly audience?: Audience | undefined;
   /** Awaited before our Close frame goes out. */

@@ -159,7 +159,7 @@ export function numberOption(options: NumberOptions, name: keyof Numbers): numbe
   const isTime = shortest !== undefined;
   const least = shortest ?? 1;
   const most = isTime ? LONGEST_TIMER : Number.MAX_SAFE_INTEGER;
-  const value = options[name] ?? byDefault;
+  const { [name]: value = byDefault } = options;
   const expected = `an integer${isTime ? ' of milliseconds' : ''} from ${least} to ${most}`;
   if (typeof value !== 'number') throw mustBe(name, expected, value);
   if (!Number.isInteger(value) || value < least || value > most) {

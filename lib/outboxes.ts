@@ -8,7 +8,7 @@ import { FrameError, InvalidStateError } from './exceptions.js';
 import type { Data, SendData } from './parts.js';
 import { makeSendQueue, type SendTask } from './sends.js';
 import { checkUtf8 } from './utf8.js';
-import { bytesOf, mustBe, wrongType } from './values.js';
+import { bytesOf, describeValue, mustBe, wrongType, wrongValue } from './values.js';
 
 /** Options of `send()`. */
 export interface SendOptions {
@@ -23,6 +23,12 @@ export interface SendOptions {
    * @default DataFrames.text for a string, DataFrames.binary for anything else
    */
   code?: DataFrames | undefined;
+  /**
+   * Whether to compress this message, where compression was negotiated; of a message in pieces the
+   * first one decides.
+   * @default from the option `compression.threshold` bytes up
+   */
+  compress?: boolean | undefined;
 }
 
 /** What the outbox needs of the connection. */
@@ -30,10 +36,18 @@ export interface OutboxHost {
   readonly highWaterMark: number;
   /** Bytes that wait to be sent. */
   buffered(): number;
-  /** Packs one frame, and lets it go. */
-  write(fin: boolean, code: DataFrames, data: string | Buffer): void;
-  /** Why nothing can be sent any more; undefined while it can. */
-  refusal(): Error | undefined;
+  /** Packs one frame, and lets it go; a large one that is compressed takes its time. */
+  write(
+    fin: boolean,
+    code: DataFrames,
+    data: string | Buffer,
+    compress?: boolean,
+  ): void | Promise<void>;
+  /**
+   * Why nothing can be sent any more; undefined while it can.
+   * @param late for a message that was accepted before
+   */
+  refusal(late?: boolean): Error | undefined;
   /** A message cannot be completed: the connection fails. */
   fail(error: FrameError): void;
 }
@@ -87,14 +101,13 @@ export function makeOutbox(host: OutboxHost): Outbox {
   const crowded = (): boolean => host.buffered() > host.highWaterMark;
   return {
     send(data, options) {
-      if (typeof data === 'string' && !options && queue.idle()) {
+      if (typeof data === 'string' && options === undefined && queue.idle()) {
         const refusal = host.refusal();
         if (refusal) return quietly(Promise.reject(refusal));
-        host.write(true, DataFrames.text, data);
-        return drained();
+        return inTurn(host.write(true, DataFrames.text, data));
       }
       try {
-        return sendAny(data, options ?? {});
+        return sendAny(data, options);
       } catch (error) {
         return Promise.reject(error as Error);
       }
@@ -128,10 +141,22 @@ export function makeOutbox(host: OutboxHost): Outbox {
     );
   }
 
-  function sendAny(data: SendData, { fin, code }: SendOptions): Promise<void> {
+  /** A frame that takes its time holds back what comes later. */
+  function inTurn(working: void | Promise<void>): Promise<void> {
+    return working ? enter(queue.add, () => working) : drained();
+  }
+
+  function sendAny(data: SendData, options: SendOptions = {}): Promise<void> {
+    if (typeof options !== 'object' || !(options as object | null)) {
+      throw mustBe('options', 'an object', options);
+    }
+    const { fin, code, compress } = options;
+    if (compress !== undefined && typeof compress !== 'boolean') {
+      throw mustBe('compress', 'a boolean', compress);
+    }
     if (fin !== undefined && typeof fin !== 'boolean') throw mustBe('fin', 'a boolean', fin);
     if (code !== undefined && ![0, 1, 2].includes(code)) {
-      throw mustBe('code', 'one of DataFrames', code);
+      throw wrongValue(`code must be one of DataFrames, got ${describeValue(code)}`);
     }
     const message = wholeData(data);
     const source = message === undefined ? sourceOf(data) : undefined;
@@ -143,29 +168,37 @@ export function makeOutbox(host: OutboxHost): Outbox {
       if (fin !== undefined || goesOn) {
         throw wrongType('an iterable is a whole message: fin and DataFrames.cont are for pieces');
       }
-      return enter(queue.add, () => sendPieces(source(), code));
+      return enter(queue.add, () => sendPieces(source(), code, compress));
     }
     if (goesOn || fin === false) {
       if (goesOn && !queue.inPieces()) {
         throw new InvalidStateError('there is no message to continue: begin one with fin: false');
       }
-      return sendPiece(message as Piece, goesOn ? DataFrames.cont : code, fin ?? true);
+      return sendPiece(message as Piece, goesOn ? DataFrames.cont : code, fin ?? true, compress);
     }
-    return sendWhole(message as Piece, code);
+    return sendWhole(message as Piece, code, compress);
   }
 
-  function sendWhole(message: Piece, code: DataFrames | undefined): Promise<void> {
+  function sendWhole(
+    message: Piece,
+    code: DataFrames | undefined,
+    compress: boolean | undefined,
+  ): Promise<void> {
     const opcode = opcodeOf(message, code);
     if (opcode === DataFrames.text) requireText(message);
     if (queue.idle() && !(message instanceof Blob)) {
-      host.write(true, opcode, message);
-      return drained();
+      return inTurn(host.write(true, opcode, message, compress));
     }
     const kept = keep(message);
-    return enter(queue.add, () => writePiece(true, opcode, kept));
+    return enter(queue.add, () => writePiece(true, opcode, kept, compress));
   }
 
-  function sendPiece(message: Piece, code: DataFrames | undefined, fin: boolean): Promise<void> {
+  function sendPiece(
+    message: Piece,
+    code: DataFrames | undefined,
+    fin: boolean,
+    compress: boolean | undefined,
+  ): Promise<void> {
     const opcode = opcodeOf(message, code);
     const before =
       opcode === DataFrames.cont ? tail : opcode === DataFrames.text ? NOTHING : undefined;
@@ -175,7 +208,7 @@ export function makeOutbox(host: OutboxHost): Outbox {
       (task) => {
         queue.addPiece(task, fin);
       },
-      () => writePiece(fin, opcode, kept),
+      () => writePiece(fin, opcode, kept, compress),
     );
   }
 
@@ -202,21 +235,29 @@ export function makeOutbox(host: OutboxHost): Outbox {
     );
   }
 
-  function writePiece(fin: boolean, opcode: DataFrames, data: Piece): void | Promise<void> {
+  function writePiece(
+    fin: boolean,
+    opcode: DataFrames,
+    data: Piece,
+    compress: boolean | undefined,
+  ): void | Promise<void> {
     if (data instanceof Blob) {
       return data.arrayBuffer().then((buffer) => {
         const bytes = Buffer.from(buffer);
         if (opcode === DataFrames.text) requireText(bytes);
         checkOpen();
-        host.write(fin, opcode, bytes);
+        return host.write(fin, opcode, bytes, compress);
       });
     }
-    host.write(fin, opcode, data);
-    return undefined;
+    return host.write(fin, opcode, data, compress);
   }
 
   /** Each item is a fragment that goes out as soon as it is there; an empty one ends the message. */
-  async function sendPieces(source: Source, code: DataFrames | undefined): Promise<void> {
+  async function sendPieces(
+    source: Source,
+    code: DataFrames | undefined,
+    compress: boolean | undefined,
+  ): Promise<void> {
     let opcode: DataFrames | undefined;
     let left: Buffer | undefined;
     sources.add(source);
@@ -229,16 +270,16 @@ export function makeOutbox(host: OutboxHost): Outbox {
         const next = opcode === undefined ? opcodeOf(piece, code) : DataFrames.cont;
         if (next === DataFrames.text) left = NOTHING;
         left = textTail(left, piece, false);
-        host.write(false, next, piece);
         opcode ??= next;
+        await host.write(false, next, piece, compress);
         await drained();
       }
       textTail(left, NOTHING, true);
-      if (opcode !== undefined) host.write(true, DataFrames.cont, NOTHING);
+      if (opcode !== undefined) await host.write(true, DataFrames.cont, NOTHING);
     } catch (cause) {
-      endSource(source);
+      if (sources.delete(source)) endSource(source);
       // Where nothing has gone out the connection need not suffer for it.
-      if (opcode === undefined || host.refusal()) throw cause;
+      if (opcode === undefined || host.refusal(true)) throw cause;
       const error = new FrameError(
         'ERR_FRAME_SOURCE',
         `a message could not be completed: ${String(cause)}`,
@@ -253,7 +294,7 @@ export function makeOutbox(host: OutboxHost): Outbox {
   }
 
   function checkOpen(): void {
-    const refusal = host.refusal();
+    const refusal = host.refusal(true);
     if (refusal) throw refusal;
   }
 }

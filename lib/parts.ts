@@ -56,6 +56,39 @@ export type HeaderField = readonly [name: string, value: string, line?: string];
 export type HeaderList = readonly HeaderField[];
 
 /**
+ * What a negotiated extension does to messages (RFC 6455 section 9): between the frames and the
+ * message on the way in, between the message and its frames on the way out.
+ */
+export interface Extension {
+  /** The reserved bit that marks the first frame of its messages: RSV1 is 0x40. */
+  readonly rsv: number;
+  /**
+   * Takes payload bytes of a message.
+   * @param last whether they end it
+   * @param most bytes that may come of the message
+   * @param output gets what comes of them, to be used at once; `done` with the last of it
+   * @returns what is left of the bytes, for `resume()` once others have had their turn
+   * @throws FrameError
+   */
+  decode(
+    bytes: Buffer,
+    last: boolean,
+    most: number,
+    output: (bytes: Buffer, done: boolean) => void,
+  ): Buffer | undefined;
+  /** Goes on with what `decode()` or `resume()` left. */
+  resume(
+    rest: Buffer,
+    last: boolean,
+    output: (bytes: Buffer, done: boolean) => void,
+  ): Buffer | undefined;
+  /** The payload that carries these bytes of a message. */
+  encode(bytes: Buffer, last: boolean): Buffer;
+  /** Lets go of all memory. */
+  close(): void;
+}
+
+/**
  * Takes packed frames. `true` says that `bytes` may be overwritten as soon as the call returns,
  * `false` that they may be once `free` has been called.
  */
@@ -63,7 +96,7 @@ export interface ByteSink {
   write(bytes: Buffer, free: () => void): boolean;
 }
 
-const WS_URI = /^wss?:\/\/[^/?#\\]*([^#\\]*)$/i;
+const WS_URI = /^wss?:\/\/[^/?#\\]+((?:[/?][^#\\]*)?)$/i;
 /** White space, control characters, lone surrogates. */
 const FORBIDDEN_IN_URI = /[\s\p{Cc}\p{Cs}]/u;
 const NOT_IN_RESOURCE = /[^!#-;=?-[\]_a-z~]+/g;

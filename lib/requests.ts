@@ -4,16 +4,22 @@
  */
 import type { HandShakeOptions, HeaderFields, UnionFields } from './options.js';
 import type { HeaderField, HeaderList, Remote } from './parts.js';
-import { authority, describeValue, trimField, wrongType, wrongValue } from './values.js';
+import { authority, mustBe, trimField, wrongType, wrongValue } from './values.js';
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const FIELD_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)$/;
+const TOKEN = /^[\w!#-'*+.^`|~-]+$/;
+const FIELD_LINE = /^([\w!#-'*+.^`|~-]+):(.*)$/;
 const REQUEST_LINE = /^\S+ \S+ HTTP\/\S+$/;
-const GET_REQUEST_LINE = /^GET [!-~]+ HTTP\/1\.[1-9]$/;
+const REQUEST_HEAD = /^GET [!-~]+ HTTP\/1\.[1-9]\r\n((?:[^]+\r\n)?)\r\n$/;
 /** Control characters, apart from the tab. */
 const CONTROL = /(?!\t)\p{Cc}/u;
 /** A nonce of 16 bytes, in base64. */
-const KEY = /^[+/0-9A-Za-z]{21}[AQgw]==$/;
+const KEY = /^[+/-9A-Za-z]{21}[AQgw]==$/;
+const ANYTHING = /^/;
+
+/** The field that offers subprotocols, and tells the one chosen. */
+export const PROTOCOL = 'Sec-WebSocket-Protocol';
+const KEY_FIELD = 'Sec-WebSocket-Key';
+const VERSION = 'Sec-WebSocket-Version';
 
 /** The product token of the request's User-Agent. */
 export const USER_AGENT = 'aiowebsocket/1.0.0';
@@ -21,23 +27,24 @@ export const USER_AGENT = 'aiowebsocket/1.0.0';
 /** A request head's parts. */
 export interface RequestHead {
   /** The request line, where the user's list brought its own. */
-  readonly requestLine?: string;
+  readonly requestLine?: string | undefined;
   readonly fields: HeaderList;
 }
 
-/** A field of this name, any case. */
-export function findField(fields: HeaderList, name: string): HeaderField | undefined {
-  return fields.find((field) => field[0].toLowerCase() === name);
-}
+const sameName = (field: HeaderField, name: string): boolean =>
+  field[0].toLowerCase() === name.toLowerCase();
+
+/** The values of the fields of this name, any case. */
+export const fieldValues = (fields: HeaderList, name: string): string[] =>
+  fields.filter((field) => sameName(field, name)).map((field) => field[1]);
 
 /** Every element of a comma-separated field, of all its lines. */
-export function fieldTokens(fields: HeaderList, name: string): string[] {
-  return fields
-    .filter((field) => field[0].toLowerCase() === name)
-    .flatMap((field) => field[1].split(','))
-    .map(trimField)
-    .filter((token) => token !== '');
-}
+export const fieldTokens = (fields: HeaderList, name: string): string[] =>
+  fieldValues(fields, name).join().split(',').map(trimField).filter(Boolean);
+
+/** Whether a comma-separated field holds a token, any case. */
+export const hasToken = (fields: HeaderList, name: string, token: string): boolean =>
+  fieldTokens(fields, name).some((one) => one.toLowerCase() === token);
 
 /** Composes the fields that the options ask for. */
 export function requestFields(
@@ -45,64 +52,52 @@ export function requestFields(
   options: HandShakeOptions,
   createKey: () => string,
 ): RequestHead {
-  if (Array.isArray(options.headers))
-    return exactHead(remote, options, options.headers as string[]);
-  const { headers } = options as { headers?: HeaderFields };
-  const fields = headers === undefined ? [] : objectFields('headers', headers);
+  const { headers, origin, protocols, unionHeader } = options;
+  if (Array.isArray(headers)) return exactHead(remote, options, headers as string[]);
+  const { ssl, userinfo } = remote;
+  const host = authority(remote);
+  let fields = headers ? objectFields('headers', headers as HeaderFields) : [];
   const add = (name: string, value: string): void => {
-    if (findField(fields, name.toLowerCase()) === undefined) fields.push([name, value]);
+    if (!fields.some((field) => sameName(field, name))) fields.push([name, value]);
   };
-  add('Host', authority(remote));
+  add('Host', host);
   add('Connection', 'Upgrade');
   add('Upgrade', 'websocket');
-  if (headers === undefined) {
+  if (!headers) {
     add('User-Agent', USER_AGENT);
-    if (options.origin === undefined) add('Origin', originOf(remote));
+    if (origin === undefined) add('Origin', `http${ssl ? 's' : ''}://${host}`);
   }
-  if (typeof options.origin === 'string') union(fields, { Origin: options.origin }, 'origin');
-  add('Sec-WebSocket-Key', createKey());
-  add('Sec-WebSocket-Version', '13');
-  if (remote.userinfo !== undefined) add('Authorization', basicAuthorization(remote.userinfo));
-  if (options.protocols !== undefined && options.protocols.length > 0) {
-    add('Sec-WebSocket-Protocol', options.protocols.join(', '));
-  }
-  if (options.unionHeader !== undefined) union(fields, options.unionHeader, 'unionHeader');
-  return { fields };
+  if (origin !== undefined) fields = union(fields, { Origin: origin || null }, 'origin');
+  add(KEY_FIELD, createKey());
+  add(VERSION, '13');
+  // RFC 7617 section 2, with the UTF-8 that section 2.1 recommends.
+  if (userinfo) add('Authorization', `Basic ${Buffer.from(userinfo).toString('base64')}`);
+  if (protocols?.length) add(PROTOCOL, protocols.join(', '));
+  return { fields: unionHeader ? union(fields, unionHeader, 'unionHeader') : fields };
 }
 
 /** The head as it goes out: UTF-8 lines, and the blank line that ends it. */
-export function composeHead(requestLine: string, fields: HeaderList): string {
-  const lines = fields.map(([name, value, line]) => line ?? `${name}: ${value}`);
-  return [requestLine, ...lines, '', ''].join('\r\n');
-}
+export const composeHead = (requestLine: string, fields: HeaderList): string =>
+  [requestLine, ...fields.map(([name, value, line]) => line ?? `${name}: ${value}`), '', ''].join(
+    '\r\n',
+  );
 
 /**
  * Takes a request head apart again, whoever composed it, and holds it to RFC 6455 section 4.1.
  * @throws a TypeError that names what is wrong or lacking
  */
 export function checkHead(head: string): HeaderList {
-  const lines = head.split('\r\n');
-  if (lines.pop() !== '' || lines.pop() !== '') {
-    throw wrongType('the request head must end with a blank line');
+  const found = REQUEST_HEAD.exec(head);
+  if (!found) {
+    throw mustBe('the request', '"GET <resource> HTTP/1.1", fields and a blank line', head);
   }
-  const requestLine = lines.shift() ?? '';
-  if (!GET_REQUEST_LINE.test(requestLine)) {
-    throw wrongType(
-      `the request line must be "GET <resource> HTTP/1.1", got ${describeValue(requestLine)}`,
-    );
-  }
-  const fields = lines.map((line) => parseLine(line, 'headers'));
-  requireToken(fields, 'Upgrade', 'websocket');
-  requireToken(fields, 'Connection', 'upgrade');
-  requireOne(fields, 'Host', () => true, 'the host');
-  requireOne(fields, 'Sec-WebSocket-Key', (value) => KEY.test(value), '16 bytes in base64');
-  requireOne(
-    fields,
-    'Sec-WebSocket-Version',
-    (value) => value === '13',
-    '13, the only version spoken',
-  );
-  checkProtocols(fieldTokens(fields, 'sec-websocket-protocol'), 'Sec-WebSocket-Protocol');
+  const fields = found[1]!.split('\r\n').slice(0, -1).map(parseLine);
+  requireField(fields, 'Upgrade', 'websocket');
+  requireField(fields, 'Connection', 'upgrade');
+  requireField(fields, 'Host', '<host>', ANYTHING);
+  requireField(fields, KEY_FIELD, '<16 bytes in base64>', KEY);
+  requireField(fields, VERSION, '13', /^13$/);
+  checkProtocols(fieldTokens(fields, PROTOCOL), PROTOCOL);
   return fields;
 }
 
@@ -110,127 +105,79 @@ export function checkHead(head: string): HeaderList {
 export function checkProtocols(protocols: readonly unknown[], what: string): void {
   for (const protocol of protocols) {
     if (typeof protocol !== 'string' || !TOKEN.test(protocol)) {
-      throw wrongType(
-        `${what} must hold tokens (RFC 6455 section 4.1), got ${describeValue(protocol)}`,
-      );
+      throw mustBe(what, 'tokens', protocol);
     }
   }
-  if (new Set(protocols).size !== protocols.length) {
-    throw wrongValue(`${what} must name each subprotocol once, got ${protocols.join(', ')}`);
+  if (new Set(protocols).size < protocols.length) {
+    throw wrongValue(`${what} must be distinct, got ${protocols.join(', ')}`);
   }
-}
-
-function originOf(remote: Remote): string {
-  return `${remote.ssl ? 'https' : 'http'}://${authority(remote)}`;
-}
-
-/** RFC 7617 section 2, with the UTF-8 that section 2.1 recommends. */
-function basicAuthorization(userinfo: string): string {
-  return `Basic ${Buffer.from(userinfo).toString('base64')}`;
 }
 
 /** A list goes out byte for byte; options that would change it are refused. */
 function exactHead(
   remote: Remote,
-  options: HandShakeOptions,
+  { unionHeader, origin, protocols }: HandShakeOptions,
   list: readonly string[],
 ): RequestHead {
-  for (const name of ['unionHeader', 'origin'] as const) {
-    if (options[name] !== undefined) {
-      throw wrongType(
-        `${name} cannot change a headers list, which goes out byte for byte: write the field into the list`,
-      );
-    }
-  }
   const lines = [...list];
   // Lists that worked with the original end with the blank line that it forgot.
   while (lines.at(-1) === '') lines.pop();
-  const ownLine = typeof lines[0] === 'string' && REQUEST_LINE.test(lines[0]);
-  const requestLine = ownLine ? lines.shift() : undefined;
+  const requestLine = REQUEST_LINE.test(lines[0]!) ? lines.shift() : undefined;
   const fields = lines.map((line): HeaderField => {
-    const [name, value] = parseLine(line, 'headers');
+    const [name, value] = parseLine(line);
     return [name, value, line];
   });
-  if (remote.userinfo !== undefined) {
-    requireOne(fields, 'Authorization', () => true, 'the credentials that the URI holds');
-  }
-  const offered = fieldTokens(fields, 'sec-websocket-protocol');
-  if (options.protocols !== undefined && options.protocols.join() !== offered.join()) {
+  const offered = fieldTokens(fields, PROTOCOL).join();
+  if (unionHeader || origin !== undefined || (protocols && protocols.join() !== offered)) {
     throw wrongType(
-      'protocols cannot change a headers list: write Sec-WebSocket-Protocol into the list, or leave protocols out',
+      'a headers list goes out byte for byte: write what unionHeader, origin, protocols say into it',
     );
   }
-  return { fields, ...(requestLine === undefined ? {} : { requestLine }) };
+  if (remote.userinfo) requireField(fields, 'Authorization', "<the URI's user>", ANYTHING);
+  return { fields, requestLine };
 }
 
-function objectFields(what: string, headers: HeaderFields | UnionFields): HeaderField[] {
-  return Object.entries(headers).flatMap(([name, value]) => {
-    if (value === null) return [];
-    const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-    return values.map((one): HeaderField => [checkName(name, what), checkValue(name, one, what)]);
+const objectFields = (what: string, headers: HeaderFields | UnionFields): HeaderField[] =>
+  Object.entries(headers).flatMap(([name, value]) => {
+    if (!TOKEN.test(name)) throw mustBe(`${what}: a field name`, 'a token', name);
+    return [value as unknown].flat().map((one): HeaderField => {
+      const text = String(one);
+      // Only the character that is wrong is shown: values may be secret.
+      const wrong = typeof one === 'string' || Number.isFinite(one) ? CONTROL.exec(text) : [one];
+      if (wrong) throw mustBe(`${what}: ${name}`, 'a string, no control characters', wrong[0]);
+      return [name, text];
+    });
   });
-}
 
-/** Puts fields in place of those of the same name, or behind the others. */
-function union(fields: HeaderField[], changes: UnionFields, what: string): void {
+/** The fields with others in place of those of the same name, or behind them. */
+function union(fields: HeaderField[], changes: UnionFields, what: string): HeaderField[] {
   for (const [name, value] of Object.entries(changes)) {
-    const replacements = objectFields(what, { [checkName(name, what)]: value });
-    const same = (field: HeaderField): boolean => field[0].toLowerCase() === name.toLowerCase();
-    const at = fields.findIndex(same);
-    const others = fields.filter((field) => !same(field));
-    others.splice(at < 0 ? others.length : at, 0, ...replacements);
-    fields.splice(0, fields.length, ...others);
-  }
-}
-
-function checkName(name: string, what: string): string {
-  if (!TOKEN.test(name)) {
-    throw wrongType(`${what}: a field name must be a token (RFC 9110), got ${describeValue(name)}`);
-  }
-  return name;
-}
-
-function checkValue(name: string, value: unknown, what: string): string {
-  if (typeof value !== 'string' && !(typeof value === 'number' && Number.isFinite(value))) {
-    throw wrongType(`${what}: ${name} must be a string, got ${describeValue(value)}`);
-  }
-  const text = String(value);
-  if (CONTROL.test(text)) {
-    throw wrongType(`${what}: ${name} must not hold CR, LF, NUL or other control characters`);
-  }
-  return text;
-}
-
-function parseLine(line: unknown, what: string): HeaderField {
-  const found = typeof line === 'string' && !CONTROL.test(line) ? FIELD_LINE.exec(line) : null;
-  if (found === null) {
-    throw wrongType(
-      `${what}: a line must be "Name: value" without control characters, got ${describeValue(line)}`,
+    const at = fields.findIndex((field) => sameName(field, name));
+    const others = fields.filter((field) => !sameName(field, name));
+    others.splice(
+      at < 0 ? others.length : at,
+      0,
+      ...objectFields(what, { [name]: value === null ? [] : value }),
     );
+    fields = others;
   }
-  return [found[1] as string, trimField(found[2] as string)];
+  return fields;
 }
 
-function requireToken(fields: HeaderList, name: string, token: string): void {
-  const tokens = fieldTokens(fields, name.toLowerCase());
-  if (!tokens.some((one) => one.toLowerCase() === token)) {
-    throw wrongType(`the request lacks "${name}: ${token}" (RFC 6455 section 4.1)`);
-  }
+function parseLine(line: unknown): HeaderField {
+  const found = typeof line === 'string' && !CONTROL.test(line) && FIELD_LINE.exec(line);
+  if (!found) throw mustBe('headers: a line', '"Name: value", no control characters', line);
+  return [found[1]!, trimField(found[2]!)];
 }
 
-function requireOne(
-  fields: HeaderList,
-  name: string,
-  valid: (value: string) => boolean,
-  expected: string,
-): void {
-  const found = fields.filter((field) => field[0].toLowerCase() === name.toLowerCase());
-  if (found.length === 0) {
-    throw wrongType(`the request lacks ${name}: add it (RFC 6455 section 4.1)`);
-  }
-  if (found.length > 1 || !valid((found[0] as HeaderField)[1])) {
-    throw wrongType(
-      `${name} must stand in the request once, as ${expected}; got ${describeValue(found.map((field) => field[1]).join(', '))}`,
-    );
+/** @throws TypeError unless the field stands there once, or in a list holds the token expected */
+function requireField(fields: HeaderList, name: string, expected: string, valid?: RegExp): void {
+  const values = fieldValues(fields, name);
+  const met = valid
+    ? values.length === 1 && valid.test(values[0]!)
+    : hasToken(fields, name, expected);
+  if (!met) {
+    const got = JSON.stringify(values).slice(0, 80);
+    throw wrongType(`the request must hold one "${name}: ${expected}", got ${got}`);
   }
 }

@@ -2,9 +2,9 @@
  * The server's answer to the opening handshake, read as it arrives.
  * @packageDocumentation
  */
-import { HandShakeError, type ErrorCode } from './exceptions.js';
+import { HandShakeError, type HandShakeFailure } from './exceptions.js';
 import type { HeaderList } from './parts.js';
-import { trimField } from './values.js';
+import { describeValue, trimField } from './values.js';
 
 /** The server's answer. */
 export interface HandShakeResponse {
@@ -24,153 +24,86 @@ export interface HandShakeResponse {
   readonly head: Buffer;
 }
 
-const START = Buffer.from('HTTP/1.1 ');
-const STATUS_LINE = /^HTTP\/1\.1 ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
-const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)$/;
-const LF = 0x0a;
-const CR = 0x0d;
+const START = 'HTTP/1.1 ';
+const STATUS_LINE = /^HTTP\/1\.1 ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n$/;
+const FIELD = /^([\w!#-'*+.^`|~-]+):([\t -~\x80-\xff]*)\r\n$/;
 
-/** Reads a response head; every byte is looked at once, however it is chopped. */
-export class ResponseParser {
-  readonly #maxBytes: number;
-  readonly #maxFields: number;
-  #bytes = 0;
-  /** A line that is cut off so far. */
-  #line = Buffer.alloc(0);
-  #lineLength = 0;
-  #status = 0;
-  #statusText = '';
-  #fields: [name: string, value: string][] = [];
+/** The error for an answer that is not what it should be. */
+export const refusal = (
+  code: 'RESPONSE' | 'STATUS' | 'UPGRADE' | 'ACCEPT' | 'SUBPROTOCOL' | 'EXTENSIONS' | 'LIMIT',
+  what: string,
+  response?: HandShakeFailure,
+): HandShakeError =>
+  new HandShakeError(`ERR_HANDSHAKE_${code}`, `the server answered with ${what}`, response);
 
-  constructor(maxBytes: number, maxFields: number) {
-    this.#maxBytes = maxBytes;
-    this.#maxFields = maxFields;
-  }
-
-  /**
-   * Takes bytes of the response.
-   * @returns the response once its head is whole; `head` holds the bytes behind it
-   * @throws {HandShakeError} at the first thing that is no HTTP/1.1 response, and at the limits
-   */
-  push(chunk: Buffer): HandShakeResponse | undefined {
-    let from = 0;
-    for (;;) {
-      const at = chunk.indexOf(LF, from);
-      const end = at < 0 ? chunk.length : at + 1;
-      this.#count(end - from);
-      const whole = at >= 0 && this.#lineLength === 0;
-      const line = whole ? chunk.subarray(from, end) : this.#join(chunk, from, end);
-      from = end;
-      if (this.#status === 0) this.#checkStart(line);
-      if (at < 0) return undefined;
-      this.#lineLength = 0;
-      if (line[line.length - 2] !== CR) {
-        throw this.#fail('ERR_HANDSHAKE_RESPONSE', 'a line that does not end with CR LF', line);
+/**
+ * Reads a response head. The reader takes bytes, and gives the response once its head is whole;
+ * `head` holds the bytes behind it. A line is looked at when it ends, and no more lines than
+ * fields are allowed; bytes in between cost the same however they are chopped.
+ * @throws {HandShakeError} from the reader, for what is no HTTP/1.1 response, and at the limits
+ */
+export function responseReader(
+  maxBytes: number,
+  maxFields: number,
+): (chunk: Buffer) => HandShakeResponse | undefined {
+  let text = '';
+  /** Its last characters, where the end of the head may have begun. */
+  let tail = '';
+  let left = maxBytes;
+  let response: HandShakeResponse | undefined;
+  return (chunk) => {
+    const fresh = chunk.toString('latin1');
+    for (let from = 0; ;) {
+      const seen = tail + fresh.slice(from);
+      const end = seen.indexOf('\r\n\r\n') + 4;
+      const piece = seen.slice(tail.length, end > 3 ? end : undefined);
+      const begins = text.length < 9;
+      text += piece;
+      from += piece.length;
+      left -= piece.length;
+      // What cannot become a status line is refused before its line ends, which may be never.
+      if (piece.includes('\n') || (begins && !START.startsWith(text.slice(0, 9)))) {
+        response = parseHead(text, maxFields);
       }
-      if (this.#takeLine(line.toString('latin1', 0, line.length - 2))) {
-        return this.#response(Buffer.from(chunk.subarray(from)));
+      if (left < 0) throw refusal('LIMIT', `over ${maxBytes} bytes (maxHeadBytes)`, response);
+      tail = (tail + piece).slice(-3);
+      if (end < 4) return undefined;
+      const { status } = response!;
+      // 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limit.
+      if (status === 101 || status > 199) {
+        return { ...response!, head: Buffer.from(chunk.subarray(from)) };
       }
+      text = tail = '';
     }
-  }
-
-  /** Whether not a byte has come. */
-  get untouched(): boolean {
-    return this.#bytes === 0;
-  }
-
-  #count(bytes: number): void {
-    this.#bytes += bytes;
-    if (this.#bytes > this.#maxBytes) {
-      throw this.#fail(
-        'ERR_HANDSHAKE_LIMIT',
-        `a head of more than ${String(this.#maxBytes)} bytes (maxHeadBytes)`,
-      );
-    }
-  }
-
-  /** Collects a line that comes in pieces, in memory that doubles. */
-  #join(chunk: Buffer, from: number, to: number): Buffer {
-    const length = this.#lineLength + (to - from);
-    if (length > this.#line.length) {
-      const larger = Buffer.allocUnsafe(length * 2);
-      this.#line.copy(larger, 0, 0, this.#lineLength);
-      this.#line = larger;
-    }
-    chunk.copy(this.#line, this.#lineLength, from, to);
-    this.#lineLength = length;
-    return this.#line.subarray(0, length);
-  }
-
-  /** What cannot become a status line is refused before its line ends, which may be never. */
-  #checkStart(line: Buffer): void {
-    const length = Math.min(line.length, START.length);
-    if (line.compare(START, 0, length, 0, length) !== 0) {
-      throw this.#fail('ERR_HANDSHAKE_RESPONSE', 'something else than an HTTP/1.1 response', line);
-    }
-  }
-
-  /** @returns whether the head is whole */
-  #takeLine(line: string): boolean {
-    if (this.#status === 0) {
-      const found = STATUS_LINE.exec(line);
-      if (found === null) {
-        throw this.#fail('ERR_HANDSHAKE_RESPONSE', 'a malformed status line', line);
-      }
-      this.#status = Number(found[1]);
-      this.#statusText = found[2] ?? '';
-      return false;
-    }
-    if (line === '') return !this.#skipInterim();
-    const found = FIELD.exec(line);
-    if (found === null) throw this.#fail('ERR_HANDSHAKE_RESPONSE', 'a malformed field', line);
-    if (this.#fields.length >= this.#maxFields) {
-      throw this.#fail(
-        'ERR_HANDSHAKE_LIMIT',
-        `more than ${String(this.#maxFields)} fields (maxHeadFields)`,
-      );
-    }
-    this.#fields.push([found[1] as string, trimField(found[2] as string)]);
-    return false;
-  }
-
-  /** 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limits. */
-  #skipInterim(): boolean {
-    if (this.#status === 101 || this.#status >= 200) return false;
-    this.#status = 0;
-    this.#fields = [];
-    return true;
-  }
-
-  #response(head: Buffer): HandShakeResponse {
-    return {
-      status: this.#status,
-      statusText: this.#statusText,
-      headers: joinFields(this.#fields),
-      rawHeaders: this.#fields,
-      subprotocol: '',
-      extensions: '',
-      head,
-    };
-  }
-
-  #fail(code: ErrorCode, what: string, got?: Buffer | string): HandShakeError {
-    const shown =
-      got === undefined
-        ? ''
-        : `: ${JSON.stringify(Buffer.from(got).toString('latin1').slice(0, 80))}`;
-    return new HandShakeError(code, `the server answered with ${what}${shown}`, {
-      status: this.#status === 0 ? undefined : this.#status,
-      headers: joinFields(this.#fields),
-    });
-  }
+  };
 }
 
-function joinFields(fields: HeaderList): Record<string, string> {
-  const joined = Object.create(null) as Record<string, string>;
-  for (const [name, value] of fields) {
+/** @throws {HandShakeError} unless every line that has ended is as it should be */
+function parseHead(text: string, maxFields: number): HandShakeResponse {
+  const [first, ...lines] = text.split(/(?<=\n)/);
+  const found = STATUS_LINE.exec(first!);
+  if (!found) throw refusal('RESPONSE', `no HTTP/1.1: ${describeValue(first)}`);
+  const headers = Object.create(null) as Record<string, string>;
+  const rawHeaders: [name: string, value: string][] = [];
+  const response: HandShakeResponse = {
+    status: Number(found[1]),
+    statusText: found[2] ?? '',
+    headers,
+    rawHeaders,
+    subprotocol: '',
+    extensions: '',
+    head: Buffer.alloc(0),
+  };
+  for (const line of lines) {
+    if (line === '\r\n' || !line.endsWith('\n')) break;
+    const field = FIELD.exec(line);
+    if (!field) throw refusal('RESPONSE', `a bad field: ${describeValue(line)}`, response);
+    const [name, value] = [field[1]!, trimField(field[2]!)];
     const key = name.toLowerCase();
-    const earlier = joined[key];
-    joined[key] = earlier === undefined ? value : `${earlier}, ${value}`;
+    if (rawHeaders.push([name, value]) > maxFields) {
+      throw refusal('LIMIT', `over ${maxFields} fields (maxHeadFields)`, response);
+    }
+    headers[key] = key in headers ? `${headers[key]!}, ${value}` : value;
   }
-  return joined;
+  return response;
 }

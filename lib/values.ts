@@ -31,11 +31,13 @@ export const trimField = (text: string): string =>
 
 /** What a wrong argument was, for an error message: `number 5`, `null`, `Float32Array`. */
 export function describeValue(value: unknown): string {
+  const type = typeof value;
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
-  if (typeof value === 'function') return 'a function';
-  if (value === null || value === undefined) return `${value}`;
-  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`;
-  return `${typeof value} ${String(value)}`;
+  if (type === 'function') return 'a function';
+  if (typeof value === 'object' && value) {
+    return `an instance of ${value.constructor?.name ?? 'Object'}`;
+  }
+  return `${value === null || value === undefined ? '' : `${type} `}${String(value)}`;
 }
 
 /** The bytes of a view or an ArrayBuffer, not copied; `undefined` for anything else. */
@@ -86,9 +88,9 @@ export function checkSignal(signal: unknown): void {
 }
 
 /** Tells listeners; what they throw is theirs. */
-export function tell(emitter: { emit: (...args: never[]) => boolean }, ...args: unknown[]): void {
+export function tell(emitter: object, ...args: unknown[]): void {
   try {
-    emitter.emit(...(args as never[]));
+    (emitter as { emit(...args: unknown[]): void }).emit(...args);
   } catch (error) {
     raise(error);
   }

@@ -1,7 +1,8 @@
 /**
  * Builds lib/ into dist/esm (ES modules) and dist/cjs (CommonJS), each with its types.
  *
- * Both are compiled into a folder of their own, which then takes the place of dist/ in one go: a
+ * esbuild joins the modules, puts the values of enumerations where they are used, and shortens the
+ * property names that only the inside of the library uses; tsc makes the types. Both are compiled into a folder of their own, which then takes the place of dist/ in one go: a
  * build never leaves stale files behind, a failed one leaves the last good build alone, and two at
  * a time do no harm. When nothing has changed since the last build, nothing is done.
  *
@@ -12,7 +13,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { build as bundle } from 'esbuild';
+import { internalNames, PUBLIC } from './internal-names.mjs';
 import { root } from './shared.mjs';
 
 const require = createRequire(import.meta.url);
@@ -40,7 +44,7 @@ if (options.force !== true && wanted === built()) {
 async function build() {
   const fresh = join(root, `dist.${process.pid}`);
   try {
-    await Promise.all([compile('esm', fresh), compile('cjs', fresh)]);
+    await Promise.all([compile('esm', fresh), compile('cjs', fresh), joinModules(fresh)]);
     // The package says "type": "module"; the nearest package.json wins.
     writeFileSync(join(fresh, 'cjs', 'package.json'), '{ "type": "commonjs" }\n');
     writeFileSync(join(fresh, stamp), wanted);
@@ -79,6 +83,45 @@ function compile(format, folder) {
   });
 }
 
+/**
+ * The modules that users import share one body each for import and require, so that a class is the
+ * same whichever of them it came from.
+ *
+ * @param {string} folder
+ */
+async function joinModules(folder) {
+  const settings = {
+    absWorkingDir: root,
+    bundle: true,
+    platform: /** @type {const} */ ('node'),
+    target: 'node20.12',
+    external: ['eventemitter3'],
+    minifySyntax: true,
+    mangleProps: new RegExp(`^(?:${internalNames().join('|')})$`),
+    outbase: 'lib',
+  };
+  await bundle({
+    ...settings,
+    entryPoints: [...PUBLIC.map((name) => `lib/${name}.ts`), 'lib/cli/main.ts'],
+    format: 'esm',
+    splitting: true,
+    chunkNames: 'aiowebsocket-[hash]',
+    outdir: join(folder, 'esm'),
+  });
+  await bundle({
+    ...settings,
+    entryPoints: ['lib/index.ts'],
+    format: 'cjs',
+    outdir: join(folder, 'cjs'),
+  });
+  for (const name of PUBLIC.filter((one) => one !== 'index')) {
+    const names = Object.keys(await import(pathToFileURL(join(folder, 'esm', `${name}.js`)).href));
+    const lines = names.map((one) => `exports.${one} = all.${one};\n`);
+    const body = `'use strict';\nconst all = require('./index.js');\n${lines.join('')}`;
+    writeFileSync(join(folder, 'cjs', `${name}.js`), body);
+  }
+}
+
 /** @param {string} fresh */
 function replaceDist(fresh) {
   const old = `${fresh}.old`;
@@ -101,7 +144,8 @@ function fingerprint() {
     .map((name) => join('lib', name));
   const settings = readdirSync(root).filter((name) => /^tsconfig.*\.json$/.test(name));
   const hash = createHash('sha256').update(require('typescript/package.json').version);
-  for (const name of [...sources, ...settings, join('tools', 'build.mjs')].sort()) {
+  const tools = ['build.mjs', 'internal-names.mjs'].map((name) => join('tools', name));
+  for (const name of [...sources, ...settings, ...tools].sort()) {
     hash.update(`\0${name}\0`).update(readFileSync(join(root, name)));
   }
   return hash.digest('hex');

@@ -7,7 +7,7 @@ import ts from 'typescript';
 import { root } from './shared.mjs';
 
 /** The modules that users import: every name that they declare stays. */
-const PUBLIC = ['index', 'converses', 'freams', 'handshakes', 'exceptions', 'enumerations', 'parts'];
+export const PUBLIC = ['index', 'converses', 'freams', 'handshakes', 'exceptions', 'enumerations', 'parts'];
 
 /** @returns {string[]} in alphabetical order */
 export function internalNames() {
@@ -88,6 +88,7 @@ const BUILT_IN = new Set(
     .flatMap((one) => Object.getOwnPropertyNames(one)),
 );
 
+/** @returns {ts.Program} */
 function createProgram() {
   const config = ts.getParsedCommandLineOfConfigFile(
     join(root, 'tsconfig.esm.json'),

@@ -135,7 +135,7 @@ export interface Case {
   /** Whether the client sends every message back. @default true */
   readonly echo?: boolean;
   readonly expect: Expectation;
-  /** Milliseconds each wait may take. @default 8,000 */
+  /** Milliseconds each wait may take. @default 15,000 */
   readonly patience?: number;
 }
 

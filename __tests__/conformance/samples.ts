@@ -56,8 +56,3 @@ export function quotes(size: number): string {
   }
   return made.slice(0, size);
 }
-
-/** Drop the samples that take much memory. */
-export function forgetSamples(): void {
-  cache.delete('noise');
-}

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { AioWebSocket, type AioWebSocketOptions, type Converse } from 'aiowebsocket';
+import { AioWebSocket, SocketState, type AioWebSocketOptions, type Converse } from 'aiowebsocket';
 import { applyMask, close, Opcode } from '../conformance/wire.js';
 import { atEnd } from './cleanup.js';
 
@@ -278,4 +278,21 @@ export async function open(
   const aws = client(server.uri, options);
   const [peer] = await Promise.all([server.accept(), aws.createConnection()]);
   return { aws, converse: aws.manipulator, peer };
+}
+
+/** Waits until `look` is true, and no longer than the connection lives. */
+export async function eventually(
+  { converse }: Pick<Pair, 'converse'>,
+  look: () => boolean,
+): Promise<void> {
+  while (!look()) {
+    if (converse.state === SocketState.closed)
+      throw new Error('the connection has ended meanwhile');
+    await new Promise(setImmediate);
+  }
+}
+
+/** Waits until so many messages are queued. */
+export function queued(pair: Pick<Pair, 'converse'>, count: number): Promise<void> {
+  return eventually(pair, () => pair.converse.queueSize >= count);
 }

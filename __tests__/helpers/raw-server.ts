@@ -62,7 +62,12 @@ export class RawServer {
 
   /** Resolves once every connection so far is gone. */
   async emptied(): Promise<void> {
-    await Promise.all([...this.#sockets].map((socket) => once(socket.resume(), 'close')));
+    // Not `once` of node:events, which fails with a reset.
+    await Promise.all(
+      [...this.#sockets].map(
+        (socket) => new Promise((resolve) => socket.resume().once('close', resolve)),
+      ),
+    );
   }
 
   /** Ends everything; fails with what the server's own code threw. */

@@ -31,7 +31,8 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     return EXIT.ok;
   } catch (error) {
     if (signal.aborted) return EXIT.interrupted;
-    err(`aiowebsocket: ${printable(error instanceof Error ? error.message : String(error))}`);
+    const message = error instanceof Error ? error.message : String(error);
+    err(`aiowebsocket: ${printable(message.trim())}`);
     return error instanceof UsageError ? EXIT.usage : EXIT.failed;
   }
 }

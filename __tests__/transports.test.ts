@@ -1,0 +1,290 @@
+/** Opening a byte stream, and how that fails: one typed error with its phase, and nothing left. */
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type LookupFunction } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import {
+  AioWebSocket,
+  ConnectionError,
+  SocketState,
+  TimeoutError,
+  type AioWebSocketOptions,
+} from 'aiowebsocket';
+import { failure } from './helpers/opening.js';
+import { closeServers, RawServer, readHead, shakeHands } from './helpers/raw-server.js';
+
+afterEach(closeServers);
+
+/** A lookup that never answers. */
+const silence: LookupFunction = () => undefined;
+
+const listens = async (host: string): Promise<RawServer | undefined> => {
+  try {
+    return await RawServer.listen((socket) => shakeHands(socket), { host });
+  } catch {
+    return undefined;
+  }
+};
+
+/** A port that nobody listens on. */
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+describe('where it connects', () => {
+  const connects = async (uri: string, options?: AioWebSocketOptions): Promise<AioWebSocket> => {
+    const aws = await AioWebSocket.connect(uri, options);
+    expect(aws.state).toBe(SocketState.opened);
+    aws.terminate();
+    return aws;
+  };
+
+  test.each(['127.0.0.1', '::1'])(
+    'localhost is found when the server listens only on %s',
+    async (host) => {
+      const server = await listens(host);
+      if (server === undefined) {
+        expect(host).toBe('::1'); // This machine has no IPv6 loopback: nothing to connect to.
+        return;
+      }
+      const aws = await AioWebSocket.connect(`ws://localhost:${server.port}/`);
+      expect(aws.remoteAddress).toEqual({
+        address: host,
+        port: server.port,
+        family: host === '::1' ? 'IPv6' : 'IPv4',
+      });
+      expect(aws.localAddress?.address).toBe(host);
+      aws.terminate();
+      await aws.closed;
+    },
+  );
+
+  test('an IPv6 address in brackets', async () => {
+    const server = await listens('::1');
+    if (server === undefined) return; // This machine has no IPv6 loopback.
+    await connects(`ws://[::1]:${server.port}/`);
+  });
+
+  test('a name that a custom lookup finds, given the name and the family', async () => {
+    const asked: unknown[] = [];
+    const server = await RawServer.listen((socket) => shakeHands(socket));
+    const lookup: LookupFunction = (host, options, callback) => {
+      asked.push([host, options.family]);
+      if (options.all === true) callback(null, [{ address: '127.0.0.1', family: 4 }]);
+      else callback(null, '127.0.0.1', 4);
+    };
+
+    await connects(`ws://no-such-name.invalid:${server.port}/`, { lookup, family: 4 });
+
+    expect(asked).toEqual([['no-such-name.invalid', 4]]);
+  });
+
+  test('from a local address', async () => {
+    const server = await RawServer.listen((socket) => shakeHands(socket));
+    const aws = await AioWebSocket.connect(server.url, { localAddress: '127.0.0.1' });
+
+    expect(aws.localAddress).toMatchObject({ address: '127.0.0.1', family: 'IPv4' });
+
+    aws.terminate();
+    await aws.closed;
+  });
+
+  test('small frames go out at once: TCP_NODELAY is on', async () => {
+    const server = await RawServer.listen((socket) => shakeHands(socket));
+    const aws = new AioWebSocket(server.url);
+    const opening = aws.createConnection();
+    await opening;
+    const setNoDelay = jest.spyOn(Object.getPrototypeOf(aws.transport), 'setNoDelay');
+    const other = await AioWebSocket.connect(server.url);
+
+    expect(setNoDelay.mock.calls).toEqual([[true]]);
+
+    aws.terminate();
+    other.terminate();
+    await Promise.all([aws.closed, other.closed]);
+  });
+});
+
+describe('DNS', () => {
+  test('a name that is not found fails in phase dns', async () => {
+    const cause = Object.assign(new Error('getaddrinfo ENOTFOUND a.example'), {
+      code: 'ENOTFOUND',
+    });
+    const lookup: LookupFunction = (_host, _options, callback) => {
+      setImmediate(callback, cause, '', 0);
+    };
+
+    const error = await failure(
+      new AioWebSocket('ws://a.example:81/', { lookup }),
+      ConnectionError,
+    );
+
+    expect(error).toMatchObject({ code: 'ERR_DNS', phase: 'dns', cause });
+    expect(error.message).toMatch(/a\.example:81.*ENOTFOUND/);
+  });
+
+  test('a name that cannot exist fails in phase dns', async () => {
+    const error = await failure(new AioWebSocket('ws://no-such-name.invalid/'), ConnectionError);
+
+    expect(error).toMatchObject({ code: 'ERR_DNS', phase: 'dns' });
+    expect(error.message).toContain('no-such-name.invalid');
+  });
+
+  test('a lookup that fails at once fails in phase dns', async () => {
+    const lookup: LookupFunction = (_host, _options, callback) => {
+      callback(new Error('no'), '', 0);
+    };
+
+    const error = await failure(new AioWebSocket('ws://a.example/', { lookup }), ConnectionError);
+
+    expect(error).toMatchObject({ code: 'ERR_DNS', phase: 'dns' });
+  });
+
+  test('a lookup that throws fails in phase dns', async () => {
+    const cause = new Error('a bug');
+    const lookup: LookupFunction = () => {
+      throw cause;
+    };
+
+    const error = await failure(new AioWebSocket('ws://a.example/', { lookup }), Error);
+
+    expect(error).toMatchObject({ name: 'ConnectionError', code: 'ERR_DNS', phase: 'dns', cause });
+  });
+
+  test('a lookup that gives nonsense fails, typed', async () => {
+    const lookup: LookupFunction = (_host, options, callback) => {
+      if (options.all === true) callback(null, [{ address: 'nonsense', family: 4 }]);
+      else callback(null, 'nonsense', 4);
+    };
+
+    const error = await failure(new AioWebSocket('ws://a.example/', { lookup }), Error);
+
+    expect(error).toMatchObject({ name: 'ConnectionError' });
+  });
+});
+
+describe('TCP', () => {
+  test('a refusal fails in phase tcp', async () => {
+    const port = await closedPort();
+
+    const error = await failure(new AioWebSocket(`ws://127.0.0.1:${port}/`), ConnectionError);
+
+    expect(error).toMatchObject({
+      code: 'ERR_CONNECTION_REFUSED',
+      phase: 'tcp',
+      cause: { code: 'ECONNREFUSED' },
+    });
+    expect(error.message).toMatch(new RegExp(`127\\.0\\.0\\.1:${port}.*ECONNREFUSED`));
+  });
+
+  test('a refusal on every address of a name fails in phase tcp, and tells each', async () => {
+    const port = await closedPort();
+    const lookup: LookupFunction = (_host, options, callback) => {
+      const all = [1, 2].map((n) => ({ address: `127.0.0.${n}`, family: 4 }));
+      if (options.all === true) callback(null, all);
+      else callback(null, '127.0.0.1', 4);
+    };
+
+    const error = await failure(
+      new AioWebSocket(`ws://many.example:${port}/`, { lookup }),
+      ConnectionError,
+    );
+
+    expect(error).toMatchObject({ code: 'ERR_CONNECTION_REFUSED', phase: 'tcp' });
+    expect(error.message).toMatch(/127\.0\.0\.1.*127\.0\.0\.2/);
+  });
+
+  test('a local address that is not ours fails in phase tcp', async () => {
+    const aws = new AioWebSocket('ws://127.0.0.1:1/', { localAddress: '192.0.2.1' });
+
+    const error = await failure(aws, ConnectionError);
+
+    expect(error).toMatchObject({ code: 'ERR_CONNECTION_FAILED', phase: 'tcp' });
+  });
+
+  test('a local address that is none is an error that names the option', async () => {
+    const open = async (): Promise<unknown> =>
+      new AioWebSocket('ws://127.0.0.1:1/', { localAddress: 'nonsense' }).createConnection();
+
+    await expect(open()).rejects.toThrow(/localAddress.*nonsense/);
+  });
+});
+
+describe('timeout', () => {
+  const times = async (aws: AioWebSocket, phase: string, ms: number): Promise<void> => {
+    const started = performance.now();
+    const error = await failure(aws, TimeoutError);
+    expect(error).toMatchObject({ code: 'ERR_TIMEOUT', operation: 'open', phase });
+    expect(error.message).toContain(`${ms} ms`);
+    expect(error.message).toContain('timeout');
+    expect(performance.now() - started).toBeGreaterThanOrEqual(ms - 2);
+  };
+
+  test('in phase dns', async () => {
+    await times(new AioWebSocket('ws://a.example/', { lookup: silence, timeout: 80 }), 'dns', 80);
+  });
+
+  const onLinux = process.platform === 'linux' ? test : test.skip;
+
+  // Only there it is known that a listener whose backlog is full answers nothing.
+  onLinux('in phase tcp', async () => {
+    const worker = new Worker(
+      `const { parentPort } = require('node:worker_threads');
+       const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 });
+       server.on('listening', () => {
+         parentPort.postMessage(server.address().port);
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+       });`,
+      { eval: true },
+    );
+    const [port] = (await once(worker, 'message')) as [number];
+    const { connect } = await import('node:net');
+    // Nobody accepts: these fill the backlog.
+    const fillers = Array.from({ length: 6 }, () =>
+      connect(port, '127.0.0.1').on('error', () => undefined),
+    );
+    try {
+      await times(new AioWebSocket(`ws://127.0.0.1:${port}/`, { timeout: 300 }), 'tcp', 300);
+    } finally {
+      for (const filler of fillers) filler.destroy();
+      await worker.terminate();
+    }
+  });
+
+  test('in phase tls', async () => {
+    const server = await RawServer.listen(() => undefined);
+    const uri = `wss://127.0.0.1:${server.port}/`;
+
+    await times(new AioWebSocket(uri, { timeout: 200 }), 'tls', 200);
+
+    await server.emptied();
+  });
+
+  test('in phase handshake, with no answer and with half of one', async () => {
+    const server = await RawServer.listen(async (socket) => {
+      await readHead(socket);
+      if (server.connections > 1) socket.write('HTTP/1.1 101 Swi');
+    });
+
+    await times(new AioWebSocket(server.url, { timeout: 200 }), 'handshake', 200);
+    await times(new AioWebSocket(server.url, { timeout: 200 }), 'handshake', 200);
+
+    await server.emptied();
+  });
+
+  test('of 0 is no limit', async () => {
+    const server = await RawServer.listen(async (socket) => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await shakeHands(socket);
+    });
+
+    const aws = await AioWebSocket.connect(server.url, { timeout: 0 });
+
+    aws.terminate();
+    await aws.closed;
+  });
+});
