@@ -150,15 +150,20 @@ describe('in process', () => {
 
   test.each([
     ['nobody listens', ['ws://127.0.0.1:1'], EXIT.failed, /cannot connect to 127\.0\.0\.1:1/],
-    ['a URI of HTTP', ['http://127.0.0.1'], EXIT.failed, /starts with ws:\/\/ or wss:\/\//],
-    ['no URI at all', ['localhost'], EXIT.failed, /starts with ws:\/\/ or wss:\/\//],
+    ['a URI of HTTP', ['http://127.0.0.1'], EXIT.failed, /ws:\/\/ .*"http:\/\/127\.0\.0\.1"/],
+    ['no URI at all', ['localhost'], EXIT.failed, /ws:\/\/ .*"localhost"/],
     ['an unknown option', ['--loud'], EXIT.usage, /Unknown option '--loud'; see --help/],
     ['an option without its value', ['--message'], EXIT.usage, /'--message <value>'/],
     ['a value like an option', ['--message', '--count'], EXIT.usage, /ambiguous.*--message=-XYZ/],
     ['two URIs', ['ws://a', 'ws://b'], EXIT.usage, /one URI is enough, got "ws:\/\/b" as well/],
     ['a header without a colon', ['--header', 'a b'], EXIT.usage, /--header must be 'Name: value'/],
     ['a header without a name', ['--header', ': b'], EXIT.usage, /--header must be 'Name: value'/],
-    ['a header with a line end', ['--header', 'A: b\r\nC: d'], EXIT.failed, /unionHeader: A must/],
+    [
+      'a header with a line end',
+      ['--header', 'A: b\r\nC: d'],
+      EXIT.failed,
+      /unionHeader.*control characters/,
+    ],
     ['a count of nothing', ['--count', '0'], EXIT.usage, /--count must be a whole number from 1/],
     ['a count that is none', ['--count', '1e3'], EXIT.usage, /--count must .* got "1e3"/],
     ['too long a time', ['--timeout', '9999999999'], EXIT.usage, /--timeout must .* to 2147483647/],

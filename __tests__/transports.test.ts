@@ -1,4 +1,5 @@
 /** Opening a byte stream, and how that fails: one typed error with its phase, and nothing left. */
+import { lookup as lookupAll } from 'node:dns/promises';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type LookupFunction } from 'node:net';
 import { Worker } from 'node:worker_threads';
@@ -43,25 +44,48 @@ describe('where it connects', () => {
     return aws;
   };
 
-  test.each(['127.0.0.1', '::1'])(
-    'localhost is found when the server listens only on %s',
-    async (host) => {
-      const server = await listens(host);
-      if (server === undefined) {
-        expect(host).toBe('::1'); // This machine has no IPv6 loopback: nothing to connect to.
-        return;
-      }
-      const aws = await AioWebSocket.connect(`ws://localhost:${server.port}/`);
-      expect(aws.remoteAddress).toEqual({
-        address: host,
-        port: server.port,
-        family: host === '::1' ? 'IPv6' : 'IPv4',
-      });
-      expect(aws.localAddress?.address).toBe(host);
-      aws.terminate();
-      await aws.closed;
-    },
-  );
+  const meets = async (host: string, options: AioWebSocketOptions): Promise<void> => {
+    const server = await listens(host);
+    if (server === undefined) {
+      expect(host).toBe('::1'); // This machine has no IPv6 loopback: nothing to connect to.
+      return;
+    }
+    const aws = await AioWebSocket.connect(`ws://localhost:${server.port}/`, options);
+    expect(aws.remoteAddress).toEqual({
+      address: host,
+      port: server.port,
+      family: host === '::1' ? 'IPv6' : 'IPv4',
+    });
+    expect(aws.localAddress?.address).toBe(host);
+    aws.terminate();
+    await aws.closed;
+  };
+
+  test.each([
+    ['127.0.0.1', '::1'],
+    ['127.0.0.1', '127.0.0.1'],
+    ['::1', '127.0.0.1'],
+    ['::1', '::1'],
+  ])('a server only on %s is found by a name that is %s first', async (host, first) => {
+    const addresses = [
+      { address: '127.0.0.1', family: 4 },
+      { address: '::1', family: 6 },
+    ];
+    if (first === '::1') addresses.reverse();
+    const lookup: LookupFunction = (_host, _options, callback) => {
+      setImmediate(callback as (...args: unknown[]) => void, null, addresses);
+    };
+
+    await meets(host, { lookup });
+  });
+
+  test.each(['127.0.0.1', '::1'])('a server only on %s is found at localhost', async (host) => {
+    const known = await lookupAll('localhost', { all: true });
+    // Where localhost does not stand for that address, there is nothing to find.
+    if (!known.some(({ address }) => address === host)) return;
+
+    await meets(host, {});
+  });
 
   test('an IPv6 address in brackets', async () => {
     const server = await listens('::1');
@@ -95,13 +119,12 @@ describe('where it connects', () => {
 
   test('small frames go out at once: TCP_NODELAY is on', async () => {
     const server = await RawServer.listen((socket) => shakeHands(socket));
-    const aws = new AioWebSocket(server.url);
-    const opening = aws.createConnection();
-    await opening;
+    const aws = await AioWebSocket.connect(server.url);
     const setNoDelay = jest.spyOn(Object.getPrototypeOf(aws.transport), 'setNoDelay');
     const other = await AioWebSocket.connect(server.url);
 
-    expect(setNoDelay.mock.calls).toEqual([[true]]);
+    const ours = setNoDelay.mock.contexts.indexOf(other.transport);
+    expect(setNoDelay.mock.calls[ours]).toEqual([true]);
 
     aws.terminate();
     other.terminate();
@@ -181,22 +204,27 @@ describe('TCP', () => {
     expect(error.message).toMatch(new RegExp(`127\\.0\\.0\\.1:${port}.*ECONNREFUSED`));
   });
 
-  test('a refusal on every address of a name fails in phase tcp, and tells each', async () => {
-    const port = await closedPort();
-    const lookup: LookupFunction = (_host, options, callback) => {
-      const all = [1, 2].map((n) => ({ address: `127.0.0.${n}`, family: 4 }));
-      if (options.all === true) callback(null, all);
-      else callback(null, '127.0.0.1', 4);
-    };
+  test.each([
+    ['at once', (answer: () => void) => answer()],
+    ['later', (answer: () => void) => setImmediate(answer)],
+  ])(
+    'a refusal on each address, found %s, fails in phase tcp, and tells each',
+    async (_when, run) => {
+      const port = await closedPort();
+      const lookup: LookupFunction = (_host, _options, callback) => {
+        const all = [1, 2].map((n) => ({ address: `127.0.0.${n}`, family: 4 }));
+        run(() => callback(null, all));
+      };
 
-    const error = await failure(
-      new AioWebSocket(`ws://many.example:${port}/`, { lookup }),
-      ConnectionError,
-    );
+      const error = await failure(
+        new AioWebSocket(`ws://many.example:${port}/`, { lookup }),
+        ConnectionError,
+      );
 
-    expect(error).toMatchObject({ code: 'ERR_CONNECTION_REFUSED', phase: 'tcp' });
-    expect(error.message).toMatch(/127\.0\.0\.1.*127\.0\.0\.2/);
-  });
+      expect(error).toMatchObject({ code: 'ERR_CONNECTION_REFUSED', phase: 'tcp' });
+      expect(error.message).toMatch(/127\.0\.0\.1.*127\.0\.0\.2/);
+    },
+  );
 
   test('a local address that is not ours fails in phase tcp', async () => {
     const aws = new AioWebSocket('ws://127.0.0.1:1/', { localAddress: '192.0.2.1' });

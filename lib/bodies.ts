@@ -72,7 +72,7 @@ export async function readBody(transport: Duplex, response: HandShakeResponse): 
     ended = sizeLine.length > 1024;
     // A blank line is the end of the last chunk.
     if (byte === 10 && sizeLine.trim()) {
-      left = Number.parseInt(sizeLine, 16);
+      left = parseInt(sizeLine, 16);
       ended = !(left > 0);
       sizeLine = '';
     }

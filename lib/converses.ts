@@ -8,10 +8,12 @@ import { EventEmitter } from 'eventemitter3';
 import { checkClose } from './closings.js';
 import { SocketState, StatusCodes } from './enumerations.js';
 import { connectionClosed, ConnectionError, InvalidStateError } from './exceptions.js';
+import { loadZlib, makeDeflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
 import { makeLifecycle } from './lifecycles.js';
 import { Converse, holdStream, type ConverseEvents, type ConverseParts } from './manipulators.js';
+import type { CompressionOptions } from './negotiations.js';
 import { makeAttempt, type OpeningAttempt } from './openings.js';
 import {
   checkOptions,
@@ -21,7 +23,7 @@ import {
   type Numbers,
   type TransportOptions,
 } from './options.js';
-import { parseUri, type ByteSink, type CloseInfo, type Remote } from './parts.js';
+import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
 import { authority, checkSignal, mustBe, tell, wrongType } from './values.js';
 import { runHook } from './timers.js';
 import { openTransport, TransportSink } from './transports.js';
@@ -373,8 +375,12 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
   }
 
   /** Makes the codec, which hands its bytes to the sink. */
-  protected makeFrames(sink: ByteSink, _response: HandShakeResponse): Frames {
-    return new Frames(sink, this.options);
+  protected makeFrames(
+    sink: ByteSink,
+    _response: HandShakeResponse,
+    extension?: Extension,
+  ): Frames {
+    return new Frames(sink, { ...this.options, extension });
   }
 
   /** Makes who talks. */
@@ -397,7 +403,8 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     const response = await attempt.step(() => hands.shakeResult());
     this.#response = response;
     tell(this, 'handshake', response);
-    const converse = this.#talk(transport, response);
+    const extension = await attempt.step(() => this.#makeExtension(hands));
+    const converse = this.#talk(transport, response, extension);
     const onClose = (code: number, reason: string, info: CloseInfo): void => {
       attempt.abort(info.error ?? connectionClosed(code, reason));
     };
@@ -409,10 +416,20 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     converse.release();
   }
 
-  #talk(transport: Duplex, response: HandShakeResponse): Converse {
+  async #makeExtension({ deflate }: HandShake): Promise<Extension | undefined> {
+    if (!deflate) return undefined;
+    await loadZlib();
+    return makeDeflate(deflate, compressionOf(this.options));
+  }
+
+  #talk(transport: Duplex, response: HandShakeResponse, extension?: Extension): Converse {
     const sink = new TransportSink(transport);
     const converse = this.makeConverse(transport, {
-      frames: this.makeFrames(sink, response),
+      frames: this.makeFrames(sink, response, extension),
+      extension,
+      threshold:
+        compressionOf(this.options).threshold ??
+        (this.#hands?.deflate?.clientNoContextTakeover ? 1024 : 0),
       sink,
       head: response.head,
       lifecycle: this.#lifecycle,
@@ -532,4 +549,8 @@ function checkTls(remote: Remote, { ssl }: AioWebSocketOptions): void {
   if (!remote.ssl && ssl !== undefined && ssl !== false) {
     throw wrongType('ssl: a ws URI is not encrypted; use wss://');
   }
+}
+
+function compressionOf({ compression }: AioWebSocketOptions): CompressionOptions {
+  return typeof compression === 'object' ? compression : {};
 }

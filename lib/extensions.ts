@@ -64,7 +64,7 @@ function handleCodec(stream: Stream): Codec | undefined {
     run(input, slice, output) {
       const out = (scratch ??= Buffer.allocUnsafeSlow(65_536));
       let rest = input;
-      for (let produced = 0; ; ) {
+      for (let produced = 0; ;) {
         writeSync.call(handle, SYNC_FLUSH, rest, 0, rest.length, out, 0, out.length);
         if (failure) throw new Error(failure);
         const [room = 0, unread = 0] = state;
@@ -101,9 +101,7 @@ function documentedCodec(
   return {
     run(input, _slice, output) {
       const result = transform(input, window.length > 0 ? window : undefined);
-      window = Buffer.from(
-        Buffer.concat([window, inflates ? result : input]).subarray(-32_768),
-      );
+      window = Buffer.from(Buffer.concat([window, inflates ? result : input]).subarray(-32_768));
       output(result, true);
       return NOTHING;
     },

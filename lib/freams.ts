@@ -361,7 +361,8 @@ export class Frames extends EventEmitter<FramesEvents> {
     frame.opcode = opcode;
     if (!isOpcode(opcode)) throw protocolError('a reserved opcode', [first]);
     const extended = frame.rsv === this.#extension?.rsv && (opcode === 1 || opcode === 2);
-    if (frame.rsv > 0 && !extended) throw protocolError('a reserved bit that no extension defines', [first]);
+    if (frame.rsv > 0 && !extended)
+      throw protocolError('a reserved bit that no extension defines', [first]);
     if (opcode >= ControlFrames.close) {
       if (!frame.fin) throw protocolError('a fragmented control frame', [first]);
     } else if ((opcode === DataFrames.cont) !== this.#assembly.open()) {

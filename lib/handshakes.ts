@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { readBody, readUntil } from './bodies.js';
 import { ConnectionError, HandShakeError } from './exceptions.js';
+import { parseAnswer, parseOffers, type DeflateParameters } from './negotiations.js';
 import { numberOption, type HandShakeOptions } from './options.js';
 import type { HeaderList, Remote } from './parts.js';
 import {
@@ -16,7 +17,9 @@ import {
   fieldTokens,
   fieldValues,
   hasToken,
+  KEY,
   PROTOCOL,
+  EXTENSIONS,
   requestFields,
 } from './requests.js';
 import { refusal, responseReader, type HandShakeResponse } from './responses.js';
@@ -32,9 +35,7 @@ export interface HandShakeEvents {
   response: [response: HandShakeResponse];
 }
 
-const KEY = 'Sec-WebSocket-Key';
 const ACCEPT = 'Sec-WebSocket-Accept';
-const EXTENSIONS = 'Sec-WebSocket-Extensions';
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /**
@@ -51,6 +52,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** The fields of the request that was sent: what the answer is judged against. */
   #sent: HeaderList = [];
   #requestLine: string | undefined;
+  /** @internal What of permessage-deflate was agreed on. */
+  deflate: DeflateParameters | undefined;
 
   /** @throws TypeError or RangeError for headers, protocols or limits that cannot be */
   constructor(remote: Remote, transport: Duplex, options: HandShakeOptions = {}) {
@@ -157,8 +160,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** @throws {HandShakeError} unless Upgrade is `websocket` and Connection holds `upgrade` */
   protected verifyUpgrade(response: HandShakeResponse): void {
     const { rawHeaders } = response;
-    const only = fieldTokens(rawHeaders, 'Upgrade').length === 1;
-    if (!only || !hasToken(rawHeaders, 'Upgrade', 'websocket')) {
+    if (fieldTokens(rawHeaders, 'Upgrade').join().toLowerCase() !== 'websocket') {
       throw wrongField('UPGRADE', response, 'Upgrade', '"websocket"');
     }
     if (!hasToken(rawHeaders, 'Connection', 'upgrade')) {
@@ -172,8 +174,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const expected = createHash('sha1')
       .update(key + GUID)
       .digest('base64');
-    const accepts = fieldValues(response.rawHeaders, ACCEPT);
-    if (accepts.length !== 1 || accepts[0] !== expected) {
+    if (fieldValues(response.rawHeaders, ACCEPT).join() !== expected) {
       throw wrongField('ACCEPT', response, ACCEPT, expected);
     }
   }
@@ -183,10 +184,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {HandShakeError} when it was not offered (RFC 6455 section 4.1)
    */
   protected selectSubprotocol(response: HandShakeResponse): string {
-    const [chosen, another] = fieldValues(response.rawHeaders, PROTOCOL);
-    if (chosen === undefined) return '';
+    const values = fieldValues(response.rawHeaders, PROTOCOL);
+    const chosen = values.join();
     const offered = fieldTokens(this.#sent, PROTOCOL);
-    if (another !== undefined || !offered.includes(chosen)) {
+    if (values.length > 0 && !offered.includes(chosen)) {
       throw wrongField(
         'SUBPROTOCOL',
         response,
@@ -199,13 +200,17 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
   /**
    * The extensions that were negotiated, or empty.
-   * @throws {HandShakeError} when the server chose one that was not offered
+   * @throws {HandShakeError} when the server's choice fits nothing that was offered
    */
   protected selectExtensions(response: HandShakeResponse): string {
-    if (fieldValues(response.rawHeaders, EXTENSIONS).join()) {
-      throw wrongField('EXTENSIONS', response, EXTENSIONS, 'offered');
+    const [chosen, another] = fieldTokens(response.rawHeaders, EXTENSIONS);
+    if (chosen === undefined) return '';
+    const offers = parseOffers(fieldTokens(this.#sent, EXTENSIONS));
+    this.deflate = parseAnswer(chosen, offers);
+    if (!this.deflate || another !== undefined) {
+      throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
     }
-    return '';
+    return chosen;
   }
 }
 
@@ -223,16 +228,11 @@ function wrongField(
 
 /** Why the transport has ended: a `close` comes with a boolean, or with nothing. */
 function lost(untouched: boolean, cause: unknown): ConnectionError {
-  return cause instanceof Error
-    ? new ConnectionError(
-        'ERR_CONNECTION_RESET',
-        `the connection broke in the opening handshake: ${cause.message}`,
-        'handshake',
-        { cause },
-      )
-    : new ConnectionError(
-        'ERR_CONNECTION_LOST',
-        `the server closed the connection ${untouched ? 'without an' : 'within its'} answer to the opening handshake`,
-        'handshake',
-      );
+  const broken = cause instanceof Error;
+  return new ConnectionError(
+    `ERR_CONNECTION_${broken ? 'RESET' : 'LOST'}`,
+    `the connection ended ${untouched ? 'before' : 'within'} the server's answer to the opening handshake${broken ? `: ${cause.message}` : ''}`,
+    'handshake',
+    broken ? { cause } : {},
+  );
 }

@@ -99,9 +99,9 @@ function makePool(): Slab[] {
   let memory: ArrayBuffer | undefined;
   try {
     const module = new WebAssembly.Module(Buffer.from(MASKS_WASM, 'base64'));
-    const { exports } = new WebAssembly.Instance(module);
-    ({ buffer: memory } = exports['memory'] as { buffer: ArrayBuffer });
-    mask = exports['mask'] as Slab['mask'];
+    const { exports: made } = new WebAssembly.Instance(module);
+    ({ buffer: memory } = made['memory'] as { buffer: ArrayBuffer });
+    mask = made['mask'] as Slab['mask'];
   } catch {
     // WebAssembly is refused, as by --jitless or a policy, or has no SIMD here.
   }

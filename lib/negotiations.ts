@@ -77,7 +77,10 @@ export function checkCompression(options: object): void {
     const [least, most] = RANGES[name] ?? [1, 0];
     const flag = name.endsWith('NoContextTakeover');
     if (!flag && most === 0) throw wrongType(`${what} is no option`);
-    if (value === undefined || (typeof value === 'boolean' && (flag || name.startsWith('client')))) {
+    if (
+      value === undefined ||
+      (typeof value === 'boolean' && (flag || name.startsWith('client')))
+    ) {
       continue;
     }
     if (!Number.isInteger(value) || !((value as number) >= least && (value as number) <= most)) {

@@ -4,6 +4,7 @@
  */
 import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
+import { checkCompression, type CompressionOptions } from './negotiations.js';
 import { mustBe, wrongType, wrongValue } from './values.js';
 
 /** Header fields by name; a list of values is sent as that many fields. */
@@ -100,6 +101,12 @@ export interface HandShakeOptions {
   /** Subprotocols to offer, the preferred first (RFC 6455 section 1.9). */
   protocols?: readonly string[] | undefined;
   /**
+   * Offers permessage-deflate (RFC 7692): `true`, or how. Unlike with browsers and `ws` it is off
+   * unless asked for, so that the request is the original's.
+   * @default false
+   */
+  compression?: boolean | CompressionOptions | undefined;
+  /**
    * Most bytes of the response's status line and fields.
    * @default 65_536
    */
@@ -177,6 +184,7 @@ export const numberOptions = (options: NumberOptions): Numbers =>
 /** What every option that is not a number must be. Undefined stands for the default. */
 const KINDS: Readonly<Record<string, string>> = {
   headers: 'array or object',
+  compression: 'boolean or object',
   unionHeader: 'object',
   origin: 'string or false',
   protocols: 'array',
@@ -209,5 +217,6 @@ export function checkOptions(options: unknown): void {
     }
     const kinds = KINDS[name];
     if (kinds && value !== undefined && !isOf(kinds, value)) throw mustBe(name, kinds, value);
+    if (name === 'compression') checkCompression(Object(value) as object);
   }
 }

@@ -2,23 +2,27 @@
  * The fields of the request that opens a connection (RFC 6455 section 4.1).
  * @packageDocumentation
  */
+import { offerOf, parseOffers } from './negotiations.js';
 import type { HandShakeOptions, HeaderFields, UnionFields } from './options.js';
 import type { HeaderField, HeaderList, Remote } from './parts.js';
 import { authority, mustBe, trimField, wrongType, wrongValue } from './values.js';
 
 const TOKEN = /^[\w!#-'*+.^`|~-]+$/;
-const FIELD_LINE = /^([\w!#-'*+.^`|~-]+):(.*)$/;
+const FIELD = /^([\w!#-'*+.^`|~-]+):([\t -~\x80-\uffff]*)(?:\r\n)?$/;
 const REQUEST_LINE = /^\S+ \S+ HTTP\/\S+$/;
 const REQUEST_HEAD = /^GET [!-~]+ HTTP\/1\.[1-9]\r\n((?:[^]+\r\n)?)\r\n$/;
 /** Control characters, apart from the tab. */
-const CONTROL = /(?!\t)\p{Cc}/u;
-/** A nonce of 16 bytes, in base64. */
-const KEY = /^[+/-9A-Za-z]{21}[AQgw]==$/;
+const CONTROL = /[^\t -~\xa0-\uffff]/;
+/** 16 bytes in base64. */
+const NONCE = /^[+/-9A-Za-z]{21}[AQgw]==$/;
 const ANYTHING = /^/;
 
+/** The field that offers extensions, and tells those chosen. */
+export const EXTENSIONS = 'Sec-WebSocket-Extensions';
 /** The field that offers subprotocols, and tells the one chosen. */
 export const PROTOCOL = 'Sec-WebSocket-Protocol';
-const KEY_FIELD = 'Sec-WebSocket-Key';
+/** The field with the nonce. */
+export const KEY = 'Sec-WebSocket-Key';
 const VERSION = 'Sec-WebSocket-Version';
 
 /** The product token of the request's User-Agent. */
@@ -29,6 +33,12 @@ export interface RequestHead {
   /** The request line, where the user's list brought its own. */
   readonly requestLine?: string | undefined;
   readonly fields: HeaderList;
+}
+
+/** Name and value of a line that may still have its end; bytes above ASCII are not looked at. */
+export function parseField(line: string): [name: string, value: string] | undefined {
+  const found = FIELD.exec(line);
+  return found ? [found[1]!, trimField(found[2]!)] : undefined;
 }
 
 const sameName = (field: HeaderField, name: string): boolean =>
@@ -52,7 +62,7 @@ export function requestFields(
   options: HandShakeOptions,
   createKey: () => string,
 ): RequestHead {
-  const { headers, origin, protocols, unionHeader } = options;
+  const { headers, origin, protocols, unionHeader, compression } = options;
   if (Array.isArray(headers)) return exactHead(remote, options, headers as string[]);
   const { ssl, userinfo } = remote;
   const host = authority(remote);
@@ -67,12 +77,14 @@ export function requestFields(
     add('User-Agent', USER_AGENT);
     if (origin === undefined) add('Origin', `http${ssl ? 's' : ''}://${host}`);
   }
-  if (origin !== undefined) fields = union(fields, { Origin: origin || null }, 'origin');
-  add(KEY_FIELD, createKey());
+  if (origin !== undefined)
+    fields = union(fields, { Origin: origin === false ? null : origin }, 'origin');
+  add(KEY, createKey());
   add(VERSION, '13');
   // RFC 7617 section 2, with the UTF-8 that section 2.1 recommends.
   if (userinfo) add('Authorization', `Basic ${Buffer.from(userinfo).toString('base64')}`);
   if (protocols?.length) add(PROTOCOL, protocols.join(', '));
+  if (compression) add(EXTENSIONS, offerOf(compression === true ? {} : compression));
   return { fields: unionHeader ? union(fields, unionHeader, 'unionHeader') : fields };
 }
 
@@ -95,9 +107,10 @@ export function checkHead(head: string): HeaderList {
   requireField(fields, 'Upgrade', 'websocket');
   requireField(fields, 'Connection', 'upgrade');
   requireField(fields, 'Host', '<host>', ANYTHING);
-  requireField(fields, KEY_FIELD, '<16 bytes in base64>', KEY);
+  requireField(fields, KEY, '<16 bytes in base64>', NONCE);
   requireField(fields, VERSION, '13', /^13$/);
   checkProtocols(fieldTokens(fields, PROTOCOL), PROTOCOL);
+  parseOffers(fieldTokens(fields, EXTENSIONS));
   return fields;
 }
 
@@ -116,7 +129,7 @@ export function checkProtocols(protocols: readonly unknown[], what: string): voi
 /** A list goes out byte for byte; options that would change it are refused. */
 function exactHead(
   remote: Remote,
-  { unionHeader, origin, protocols }: HandShakeOptions,
+  { unionHeader, origin, protocols, compression }: HandShakeOptions,
   list: readonly string[],
 ): RequestHead {
   const lines = [...list];
@@ -128,19 +141,24 @@ function exactHead(
     return [name, value, line];
   });
   const offered = fieldTokens(fields, PROTOCOL).join();
-  if (unionHeader || origin !== undefined || (protocols && protocols.join() !== offered)) {
+  if (
+    unionHeader ||
+    origin !== undefined ||
+    (protocols && protocols.join() !== offered) ||
+    (compression && fieldTokens(fields, EXTENSIONS).length === 0)
+  ) {
     throw wrongType(
-      'a headers list goes out byte for byte: write what unionHeader, origin, protocols say into it',
+      'a headers list goes out byte for byte: write what unionHeader, origin, protocols, compression say into it',
     );
   }
   if (remote.userinfo) requireField(fields, 'Authorization', "<the URI's user>", ANYTHING);
   return { fields, requestLine };
 }
 
-const objectFields = (what: string, headers: HeaderFields | UnionFields): HeaderField[] =>
+const objectFields = (what: string, headers: Readonly<Record<string, unknown>>): HeaderField[] =>
   Object.entries(headers).flatMap(([name, value]) => {
     if (!TOKEN.test(name)) throw mustBe(`${what}: a field name`, 'a token', name);
-    return [value as unknown].flat().map((one): HeaderField => {
+    return [value].flat().map((one): HeaderField => {
       const text = String(one);
       // Only the character that is wrong is shown: values may be secret.
       const wrong = typeof one === 'string' || Number.isFinite(one) ? CONTROL.exec(text) : [one];
@@ -151,7 +169,7 @@ const objectFields = (what: string, headers: HeaderFields | UnionFields): Header
 
 /** The fields with others in place of those of the same name, or behind them. */
 function union(fields: HeaderField[], changes: UnionFields, what: string): HeaderField[] {
-  for (const [name, value] of Object.entries(changes)) {
+  for (const [name, value] of Object.entries<unknown>(changes)) {
     const at = fields.findIndex((field) => sameName(field, name));
     const others = fields.filter((field) => !sameName(field, name));
     others.splice(
@@ -165,9 +183,9 @@ function union(fields: HeaderField[], changes: UnionFields, what: string): Heade
 }
 
 function parseLine(line: unknown): HeaderField {
-  const found = typeof line === 'string' && !CONTROL.test(line) && FIELD_LINE.exec(line);
-  if (!found) throw mustBe('headers: a line', '"Name: value", no control characters', line);
-  return [found[1]!, trimField(found[2]!)];
+  const field = typeof line === 'string' && !CONTROL.test(line) && parseField(line);
+  if (!field) throw mustBe('headers: a line', '"Name: value", no control characters', line);
+  return field;
 }
 
 /** @throws TypeError unless the field stands there once, or in a list holds the token expected */

@@ -4,7 +4,8 @@
  */
 import { HandShakeError, type HandShakeFailure } from './exceptions.js';
 import type { HeaderList } from './parts.js';
-import { describeValue, trimField } from './values.js';
+import { parseField } from './requests.js';
+import { describeValue } from './values.js';
 
 /** The server's answer. */
 export interface HandShakeResponse {
@@ -26,7 +27,6 @@ export interface HandShakeResponse {
 
 const START = 'HTTP/1.1 ';
 const STATUS_LINE = /^HTTP\/1\.1 ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n$/;
-const FIELD = /^([\w!#-'*+.^`|~-]+):([\t -~\x80-\xff]*)\r\n$/;
 
 /** The error for an answer that is not what it should be. */
 export const refusal = (
@@ -96,11 +96,11 @@ function parseHead(text: string, maxFields: number): HandShakeResponse {
   };
   for (const line of lines) {
     if (line === '\r\n' || !line.endsWith('\n')) break;
-    const field = FIELD.exec(line);
+    const field = parseField(line);
     if (!field) throw refusal('RESPONSE', `a bad field: ${describeValue(line)}`, response);
-    const [name, value] = [field[1]!, trimField(field[2]!)];
+    const [name, value] = field;
     const key = name.toLowerCase();
-    if (rawHeaders.push([name, value]) > maxFields) {
+    if (rawHeaders.push(field) > maxFields) {
       throw refusal('LIMIT', `over ${maxFields} fields (maxHeadFields)`, response);
     }
     headers[key] = key in headers ? `${headers[key]!}, ${value}` : value;

@@ -76,10 +76,7 @@ export async function openTransport(
 
 function opened(socket: Socket, remote: Remote, phase: Phase, context: OpenContext): Promise<void> {
   const { signal } = context;
-  const reach = (next: Phase): void => {
-    phase = next;
-    context.onPhase?.(next);
-  };
+  const reach = (next: Phase): unknown => context.onPhase?.((phase = next));
   reach(phase);
   return new Promise<void>((resolve, reject) => {
     const fail: (reason: unknown) => void = reject;
@@ -87,27 +84,25 @@ function opened(socket: Socket, remote: Remote, phase: Phase, context: OpenConte
       fail(signal?.reason);
       socket.destroy();
     };
+    const settle = (): void => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    };
+    // They stay: a late error is told by `close`, and without a listener would end the process.
+    const onError = (cause: Error): void => {
+      fail(connectionError(cause, remote, phase));
+      socket.destroy();
+    };
     signal?.addEventListener('abort', onAbort);
     socket
-      .on('lookup', (error: unknown) => {
-        if (!error) reach('tcp');
+      .on('lookup', (error: unknown) => error || reach('tcp'))
+      .on('connect', () => remote.ssl && reach('tls'))
+      .on('error', onError)
+      .on('close', () => {
+        onError(new Error('the connection was closed'));
+        settle();
       })
-      .on('connect', () => {
-        if (remote.ssl) reach('tls');
-      })
-      // It stays: a late error is told by `close`, and without a listener would end the process.
-      .on('error', (cause) => {
-        fail(connectionError(cause, remote, phase));
-        socket.destroy();
-      })
-      .once('close', () => {
-        fail(connectionError(new Error('the connection was closed'), remote, phase));
-      })
-      .once(remote.ssl ? 'secureConnect' : 'connect', () => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve();
-      })
-      .once('close', () => signal?.removeEventListener('abort', onAbort));
+      .on(remote.ssl ? 'secureConnect' : 'connect', settle);
   });
 }
 
@@ -116,13 +111,10 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
   const errors = cause instanceof AggregateError ? (cause.errors as Error[]) : [cause];
   const { code = '' } = errors[0] as NodeJS.ErrnoException;
   const kind = /^ECONN(REFUSED|RESET)$/.exec(code)?.[1] ?? 'FAILED';
+  const why = errors.map(({ message }) => message).join('; ');
   return new ConnectionError(
-    phase === 'dns'
-      ? 'ERR_DNS'
-      : phase === 'tls'
-        ? 'ERR_TLS'
-        : (`ERR_CONNECTION_${kind}` as ErrorCode),
-    `cannot connect to ${authority(remote)} (${phase}): ${errors.map(({ message }) => message).join('; ')}`,
+    (phase === 'tcp' ? `ERR_CONNECTION_${kind}` : `ERR_${phase.toUpperCase()}`) as ErrorCode,
+    `cannot connect to ${authority(remote)} (${phase}): ${why}`,
     phase,
     { cause },
   );

@@ -1,8 +1,8 @@
 /**
  * Builds lib/ into dist/esm (ES modules) and dist/cjs (CommonJS), each with its types.
  *
- * esbuild joins the modules, puts the values of enumerations where they are used, and shortens the
- * property names that only the inside of the library uses; tsc makes the types. Both are compiled into a folder of their own, which then takes the place of dist/ in one go: a
+ * esbuild joins the modules and puts the values of enumerations where they are used; tsc makes the
+ * types. Both are compiled into a folder of their own, which then takes the place of dist/ in one go: a
  * build never leaves stale files behind, a failed one leaves the last good build alone, and two at
  * a time do no harm. When nothing has changed since the last build, nothing is done.
  *
@@ -16,11 +16,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build as bundle } from 'esbuild';
-import { internalNames, PUBLIC } from './internal-names.mjs';
 import { root } from './shared.mjs';
 
 const require = createRequire(import.meta.url);
 const dist = join(root, 'dist');
+/** The modules that users import. */
+const PUBLIC = ['index', 'converses', 'freams', 'handshakes', 'exceptions', 'enumerations', 'parts'];
 /** Holds the fingerprint of what dist/ was built from; not part of the package. */
 const stamp = '.fingerprint';
 
@@ -97,7 +98,6 @@ async function joinModules(folder) {
     target: 'node20.12',
     external: ['eventemitter3'],
     minifySyntax: true,
-    mangleProps: new RegExp(`^(?:${internalNames().join('|')})$`),
     outbase: 'lib',
   };
   await bundle({
@@ -144,8 +144,7 @@ function fingerprint() {
     .map((name) => join('lib', name));
   const settings = readdirSync(root).filter((name) => /^tsconfig.*\.json$/.test(name));
   const hash = createHash('sha256').update(require('typescript/package.json').version);
-  const tools = ['build.mjs', 'internal-names.mjs'].map((name) => join('tools', name));
-  for (const name of [...sources, ...settings, ...tools].sort()) {
+  for (const name of [...sources, ...settings, join('tools', 'build.mjs')].sort()) {
     hash.update(`\0${name}\0`).update(readFileSync(join(root, name)));
   }
   return hash.digest('hex');

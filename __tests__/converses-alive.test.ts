@@ -1,0 +1,269 @@
+/** Dead links are found, and living ones are left alone. */
+import { TimeoutError, type AioWebSocketOptions } from 'aiowebsocket';
+import { open, Opcode, ping, pong, text, type Pair } from './helpers/peer.js';
+
+const off: AioWebSocketOptions = { pingInterval: 0, pongTimeout: 0, readTimeout: 0 };
+
+const pass = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Keeps the event loop busy. */
+function block(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+/** Answers each ping, as long as the connection lives. */
+function answering({ peer }: Pick<Pair, 'peer'>): void {
+  let answered = 0;
+  peer.socket.on('data', () => {
+    const pings = peer.frames.filter(({ opcode }) => opcode === Opcode.ping);
+    for (; answered < pings.length; answered++) peer.send(pong(pings[answered]?.payload));
+  });
+}
+
+describe('a server that answers nothing', () => {
+  test('is pinged after pingInterval, and given up after pongTimeout', async () => {
+    const { aws, converse, peer } = await open({ ...off, pingInterval: 50, pongTimeout: 100 });
+    const told: unknown[] = [];
+    aws.on('error', (error) => told.push(error));
+    aws.on('close', (code) => told.push(code));
+    const pending = converse.receive().catch((error: unknown) => error);
+    const begun = performance.now();
+
+    const info = await aws.closed;
+
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(140);
+    expect(info.error).toBeInstanceOf(TimeoutError);
+    expect(info.error).toMatchObject({ operation: 'pong', phase: 'open', code: 'ERR_TIMEOUT' });
+    expect(info.error?.message).toMatch(/100 ms \(pongTimeout\)/);
+    expect(info).toMatchObject({ code: 1006, wasClean: false, initiatedBy: 'local' });
+    expect(told).toEqual([info.error, 1006]);
+    expect(await pending).toBe(info.error);
+    expect(peer.payloads(Opcode.ping)).toHaveLength(1);
+  });
+
+  test('is given up after readTimeout when pings are off', async () => {
+    const { aws, peer } = await open({ ...off, readTimeout: 100 });
+
+    const { error } = await aws.closed;
+
+    expect(error).toBeInstanceOf(TimeoutError);
+    expect(error).toMatchObject({ operation: 'read', phase: 'open' });
+    expect(error?.message).toMatch(/100 ms \(readTimeout\)/);
+    expect(peer.frames).toEqual([]);
+  });
+
+  test('is given up after readTimeout when pongTimeout is off', async () => {
+    const { aws, peer } = await open({ ...off, pingInterval: 40, readTimeout: 150 });
+
+    expect((await aws.closed).error).toMatchObject({ operation: 'read' });
+    expect(peer.payloads(Opcode.ping).length).toBeGreaterThanOrEqual(1);
+  });
+
+  test('is given up also in the middle of its message', async () => {
+    const { aws, peer } = await open({ ...off, pingInterval: 50, pongTimeout: 50 });
+    peer.send(text('a whole message').subarray(0, 5));
+
+    expect((await aws.closed).error).toMatchObject({ operation: 'pong' });
+  });
+
+  test('but sends is left alone: it has not been silent', async () => {
+    const { aws, peer } = await open({ pingInterval: 200, pongTimeout: 200, readTimeout: 400 });
+    const sending = setInterval(() => {
+      peer.send(text('news'));
+    }, 20);
+
+    await pass(800);
+    clearInterval(sending);
+
+    expect(aws.state).toBe(1);
+    expect(peer.payloads(Opcode.ping)).toEqual([]);
+  });
+});
+
+test('a server that only pongs stays', async () => {
+  const pair = await open({ pingInterval: 40, pongTimeout: 1000, readTimeout: 2000 });
+  const { aws, peer } = pair;
+  const latencies: unknown[] = [];
+  aws.on('pong', (_payload, latency) => latencies.push(latency));
+  answering(pair);
+
+  await peer.until(() => peer.payloads(Opcode.ping).length >= 5);
+
+  expect(aws.state).toBe(1);
+  expect(new Set(peer.payloads(Opcode.ping)).size).toBe(peer.payloads(Opcode.ping).length);
+  expect(latencies.every((latency) => typeof latency === 'number')).toBe(true);
+});
+
+test.each([
+  ['a ping', ping('p')],
+  ['an unsolicited pong', pong('q')],
+  ['half a frame', text('hello').subarray(0, 3)],
+])('%s in answer to a ping is life as well', async (_what, bytes) => {
+  const { aws, peer } = await open({ ...off, pingInterval: 100, pongTimeout: 300 });
+  await peer.until(() => peer.payloads(Opcode.ping).length === 1);
+
+  peer.send(bytes);
+  await peer.until(() => peer.payloads(Opcode.ping).length === 2);
+
+  expect(aws.state).toBe(1);
+});
+
+describe('a server whose packets vanish', () => {
+  test('is given up after pongTimeout', async () => {
+    const { aws, peer } = await open({ ...off, pingInterval: 50, pongTimeout: 100 });
+    peer.socket.pause();
+
+    expect((await aws.closed).error).toMatchObject({ operation: 'pong' });
+  });
+
+  test('is given up also with much unsent: readTimeout counts', async () => {
+    const { aws, converse, peer } = await open({
+      ...off,
+      pingInterval: 50,
+      pongTimeout: 100,
+      readTimeout: 400,
+    });
+    peer.socket.pause();
+    const sent = Promise.allSettled(
+      Array.from({ length: 30 }, () => converse.send(Buffer.alloc(1_000_000))),
+    );
+
+    const { error } = await aws.closed;
+
+    expect(error).toMatchObject({ name: 'TimeoutError', operation: 'read' });
+    expect((await sent).at(-1)).toEqual({ status: 'rejected', reason: error });
+  });
+
+  test('closing it is bounded by closeTimeout, not by its silence', async () => {
+    const { aws, peer } = await open({
+      ...off,
+      pingInterval: 20,
+      pongTimeout: 40,
+      readTimeout: 60,
+      closeTimeout: 300,
+    });
+    peer.socket.pause();
+
+    const info = await aws.closeConnection();
+
+    expect(info.error).toMatchObject({ operation: 'close' });
+  });
+});
+
+describe('0 turns off', () => {
+  test('pings', async () => {
+    const { aws, peer } = await open({ ...off, pongTimeout: 20 });
+
+    await pass(200);
+
+    expect(peer.frames).toEqual([]);
+    expect(aws.state).toBe(1);
+  });
+
+  test('the limit for a pong', async () => {
+    const { aws, peer } = await open({ ...off, pingInterval: 20 });
+    await peer.until(() => peer.payloads(Opcode.ping).length === 1);
+
+    await pass(200);
+
+    expect(aws.state).toBe(1);
+  });
+
+  test('the limit for silence', async () => {
+    const pair = await open({ ...off, pingInterval: 20, pongTimeout: 5000 });
+    answering(pair);
+
+    await pair.peer.until(() => pair.peer.payloads(Opcode.ping).length === 3);
+
+    expect(pair.aws.state).toBe(1);
+  });
+});
+
+describe('no false alarm', () => {
+  const short: AioWebSocketOptions = { pingInterval: 50, pongTimeout: 150, readTimeout: 250 };
+
+  test('while the user has paused, and the clock starts anew when reading goes on', async () => {
+    const pair = await open(short);
+    const { aws, peer } = pair;
+    answering(pair);
+    aws.pause();
+
+    await pass(600);
+    expect(aws.state).toBe(1);
+    expect(peer.payloads(Opcode.ping)).toEqual([]);
+    aws.resume();
+    await peer.until(() => peer.payloads(Opcode.ping).length === 2);
+
+    expect(aws.state).toBe(1);
+  });
+
+  test('while a slow consumer has let the queue fill', async () => {
+    const pair = await open({ ...short, maxQueue: 2 });
+    const { aws, converse, peer } = pair;
+    answering(pair);
+    peer.send(text('one'), text('two'), text('three'));
+
+    await pass(600);
+
+    expect(aws.state).toBe(1);
+    expect([await converse.receive(), await converse.receive(), await converse.receive()]).toEqual([
+      'one',
+      'two',
+      'three',
+    ]);
+    await peer.until(() => peer.payloads(Opcode.ping).length >= 1);
+  });
+
+  test('when our own event loop was busy while the pong came', async () => {
+    // The pong comes from another process, so that it arrives while this one is busy.
+    const { aws, peer } = await open({ ...short, readTimeout: 0 });
+    await peer.until(() => peer.payloads(Opcode.ping).length === 1);
+
+    peer.send(pong(peer.frames[0]?.payload));
+    block(400);
+    await pass(20);
+
+    expect(aws.state).toBe(1);
+  });
+
+  test('when our own event loop was so busy that no ping could go out', async () => {
+    const pair = await open({ pingInterval: 50, pongTimeout: 5000, readTimeout: 250 });
+    answering(pair);
+
+    for (let i = 0; i < 3; i++) {
+      block(400);
+      await pass(20);
+    }
+
+    expect(pair.aws.state).toBe(1);
+  });
+
+  test('while a slow server takes what we send, and says nothing', async () => {
+    const { aws, converse, peer } = await open({ ...off, readTimeout: 2500, pingInterval: 50 });
+    peer.socket.pause();
+    void converse.send(Buffer.alloc(40_000_000));
+    const slow = setInterval(() => {
+      peer.socket.resume();
+      setImmediate(() => peer.socket.pause());
+    }, 100);
+
+    await pass(4000);
+    clearInterval(slow);
+
+    expect(aws.bufferedAmount).toBeGreaterThan(0);
+    expect(aws.state).toBe(1);
+  });
+});
+
+test('nothing goes on after the end: no ping, no alarm', async () => {
+  const pair = await open({ pingInterval: 30, pongTimeout: 30, readTimeout: 60 });
+  const errors = jest.fn();
+  pair.aws.on('error', errors);
+  await pair.aws.closeConnection();
+
+  await pass(150);
+
+  expect(errors).not.toHaveBeenCalled();
+  expect(pair.peer.payloads(Opcode.ping)).toEqual([]);
+});

@@ -1,0 +1,350 @@
+/** The four hooks around opening and closing. */
+import {
+  AioWebSocket,
+  ConnectionClosed,
+  SocketState,
+  type CloseInfo,
+  type Remote,
+} from 'aiowebsocket';
+import { close, ended, listen, Opcode, text, type Peer, type PeerOptions } from './helpers/peer.js';
+
+/** Notes each hook, and does what a test puts in. */
+class Hooked extends AioWebSocket {
+  readonly told: string[] = [];
+  readonly act: Partial<{
+    beforeOpen: (remote: Remote) => void | Promise<void>;
+    afterOpen: () => void | Promise<void>;
+    beforeClose: (code: number, reason: string) => void | Promise<void>;
+    afterClose: (info: CloseInfo) => void | Promise<void>;
+  }> = {};
+
+  constructor(uri: string | URL, options = {}) {
+    super(uri, options);
+    this.on('state', (state) => this.told.push(SocketState[state]));
+    this.on('open', () => this.told.push('open'));
+    this.on('message', (data) => this.told.push(data.toString()));
+    this.on('error', (error) => this.told.push(`error: ${error.message}`));
+    this.on('close', (code) => this.told.push(`close ${code}`));
+  }
+
+  protected override beforeOpen(remote: Remote): void | Promise<void> {
+    this.told.push('beforeOpen');
+    return this.act.beforeOpen?.(remote);
+  }
+
+  protected override afterOpen(): void | Promise<void> {
+    this.told.push('afterOpen');
+    return this.act.afterOpen?.();
+  }
+
+  protected override beforeClose(code: number, reason: string): void | Promise<void> {
+    this.told.push('beforeClose');
+    return this.act.beforeClose?.(code, reason);
+  }
+
+  protected override afterClose(info: CloseInfo): void | Promise<void> {
+    this.told.push('afterClose');
+    return this.act.afterClose?.(info);
+  }
+}
+
+interface Scene {
+  readonly aws: Hooked;
+  /** Opens, and gives the other end. */
+  readonly open: () => Promise<Peer>;
+  readonly accept: () => Promise<Peer>;
+  readonly connections: () => number;
+}
+
+async function scene(
+  act: Hooked['act'],
+  options = {},
+  peerOptions: PeerOptions = {},
+): Promise<Scene> {
+  const server = await listen(peerOptions);
+  const aws = ended(new Hooked(server.uri, options));
+  Object.assign(aws.act, act);
+  return {
+    aws,
+    open: async () => (await Promise.all([server.accept(), aws.createConnection()]))[0],
+    accept: () => server.accept(),
+    connections: () => server.peers.length,
+  };
+}
+
+const never = (): Promise<void> => new Promise(() => undefined);
+const fail = (): never => {
+  throw new Error('the hook failed');
+};
+
+test('they come around opening and closing', async () => {
+  const { aws, open } = await scene({});
+  await open();
+  await aws.closeConnection();
+
+  expect(aws.told).toEqual([
+    ...['connecting', 'beforeOpen', 'afterOpen', 'opened', 'open'],
+    ...['beforeClose', 'closing', 'closed', 'afterClose', 'close 1000'],
+  ]);
+});
+
+describe('beforeOpen', () => {
+  test('is told where, and awaited before anything is connected', async () => {
+    let seen: Remote | undefined;
+    let before = -1;
+    const { aws, open, connections } = await scene({
+      beforeOpen: async (remote) => {
+        seen = remote;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        before = connections();
+      },
+    });
+    await open();
+
+    expect(seen).toBe(aws.remote);
+    expect(before).toBe(0);
+  });
+
+  test.each([
+    ['throws', fail],
+    ['rejects', async () => fail()],
+  ])('that %s fails the opening', async (_how, beforeOpen) => {
+    const { aws, connections } = await scene({ beforeOpen });
+
+    await expect(aws.createConnection()).rejects.toThrow('the hook failed');
+
+    expect(connections()).toBe(0);
+    expect(aws.told.slice(2)).toEqual([
+      'closed',
+      'error: the hook failed',
+      'afterClose',
+      'close 1006',
+    ]);
+  });
+
+  test('that never ends is bounded by timeout', async () => {
+    const { aws } = await scene({ beforeOpen: never }, { timeout: 50 });
+
+    await expect(aws.createConnection()).rejects.toMatchObject({ operation: 'open' });
+  });
+});
+
+describe('afterOpen', () => {
+  test('logs in before open, and before any message is shown', async () => {
+    const server = await listen({ glued: Buffer.concat([text('login:'), text('news')]) });
+    const aws = ended(new Hooked(server.uri));
+    aws.act.afterOpen = async () => {
+      aws.told.push(`asked ${await aws.manipulator.receive({ text: true })}`);
+      await aws.manipulator.send('secret');
+    };
+    const [peer] = await Promise.all([server.accept(), aws.createConnection()]);
+    expect((await peer.next()).payload.toString()).toBe('secret');
+    expect(await aws.manipulator.receive()).toBe('news');
+
+    const told = aws.told.slice(2).filter((one) => one !== 'login:');
+    expect(told).toEqual(['afterOpen', 'asked login:', 'opened', 'open', 'news']);
+    expect(aws.told.slice(0, aws.told.indexOf('open'))).not.toContain('login:');
+  });
+
+  test.each([
+    ['throws', fail],
+    ['rejects', async () => fail()],
+  ])('that %s fails the opening, and leaves no socket', async (_how, afterOpen) => {
+    const { aws, accept } = await scene({ afterOpen });
+
+    await expect(aws.createConnection()).rejects.toThrow('the hook failed');
+
+    const peer = await accept();
+    await peer.until(() => peer.gone);
+    expect(aws.state).toBe(SocketState.closed);
+    expect(aws.told.filter((one) => /error|close |open$/.test(one))).toEqual([
+      'error: the hook failed',
+      'close 1006',
+    ]);
+    expect((await aws.closed).error?.message).toBe('the hook failed');
+  });
+
+  test('that never ends is bounded by timeout', async () => {
+    const { aws } = await scene({ afterOpen: never }, { timeout: 100 });
+
+    await expect(aws.createConnection()).rejects.toMatchObject({
+      name: 'TimeoutError',
+      operation: 'open',
+    });
+    expect(await aws.closed).toMatchObject({ code: 1006 });
+  });
+
+  test('that never ends is ended by closeConnection()', async () => {
+    const { aws, accept } = await scene({ afterOpen: never });
+    const opening = aws.createConnection();
+    opening.catch(() => undefined);
+    await accept();
+    while (!aws.told.includes('afterOpen')) await new Promise(setImmediate);
+
+    expect(await aws.closeConnection()).toMatchObject({ code: 1006, initiatedBy: 'local' });
+    await expect(opening).rejects.toMatchObject({ name: 'InvalidStateError' });
+    expect(aws.told.filter((one) => one.startsWith('error'))).toEqual([]);
+  });
+
+  test.each([
+    ['waits for ever', never],
+    ['goes on', undefined],
+  ])(
+    'during which the server closes fails the opening with ConnectionClosed (the hook %s)',
+    async (_how, rest) => {
+      const server = await listen();
+      const aws = ended(new Hooked(server.uri));
+      aws.act.afterOpen = async () => {
+        await new Promise<void>((resolve) => {
+          aws.on('state', (state) => {
+            if (state === SocketState.closing) resolve();
+          });
+        });
+        await rest?.();
+      };
+      const opening = aws.createConnection();
+      opening.catch(() => undefined);
+      const peer = await server.accept();
+      peer.send(close(1008, 'no login'));
+      await peer.closeFrame();
+      peer.socket.end();
+
+      await expect(opening).rejects.toBeInstanceOf(ConnectionClosed);
+      await expect(opening).rejects.toMatchObject({ closeCode: 1008, reason: 'no login' });
+      expect(await aws.closed).toMatchObject({ code: 1008, reason: 'no login' });
+      expect(aws.told).not.toContain('open');
+    },
+  );
+
+  test('during which the connection is lost fails the opening with that error', async () => {
+    const { aws, accept } = await scene({ afterOpen: never });
+    const opening = aws.createConnection();
+    opening.catch(() => undefined);
+    const peer = await accept();
+    while (!aws.told.includes('afterOpen')) await new Promise(setImmediate);
+    peer.socket.resetAndDestroy();
+
+    await expect(opening).rejects.toMatchObject({ code: 'ERR_CONNECTION_RESET' });
+    expect(aws.told.filter((one) => /^(error|close )/.test(one))).toHaveLength(2);
+  });
+});
+
+describe('beforeClose', () => {
+  test('is told the code and reason, and may still send', async () => {
+    const seen: unknown[] = [];
+    const { aws, open } = await scene({
+      beforeClose: async (code, reason) => {
+        seen.push(code, reason);
+        await aws.manipulator.send('goodbye');
+      },
+    });
+    const peer = await open();
+
+    await aws.closeConnection(4000, 'why');
+
+    expect(seen).toEqual([4000, 'why']);
+    expect(peer.frames.map(({ opcode }) => opcode)).toEqual([Opcode.text, Opcode.close]);
+  });
+
+  test('comes once, however often closeConnection() is called', async () => {
+    const { aws, open } = await scene({});
+    await open();
+
+    await Promise.all([aws.closeConnection(), aws.closeConnection(), aws.converse.close()]);
+
+    expect(aws.told.filter((one) => one === 'beforeClose')).toHaveLength(1);
+  });
+
+  test('does not come for a Close of the server', async () => {
+    const { aws, open } = await scene({});
+    const peer = await open();
+    peer.send(close(1000));
+    await aws.closed;
+
+    expect(aws.told).not.toContain('beforeClose');
+    expect(aws.told).toContain('afterClose');
+  });
+
+  test.each([
+    ['throws', fail],
+    ['rejects', async () => fail()],
+  ])('that %s is reported, and closing goes on', async (_how, beforeClose) => {
+    const { aws, open } = await scene({ beforeClose });
+    await open();
+
+    const info = await aws.closeConnection(4000);
+
+    expect(info).toMatchObject({ code: 4000, wasClean: true });
+    expect(info.error).toBeUndefined();
+    expect(aws.told.filter((one) => one.startsWith('error'))).toEqual(['error: the hook failed']);
+  });
+
+  test('that never ends is bounded by closeTimeout', async () => {
+    const { aws, open } = await scene({ beforeClose: never }, { closeTimeout: 100 });
+    const peer = await open();
+
+    expect((await aws.closeConnection()).code).toBe(1006);
+    await peer.until(() => peer.gone);
+  });
+
+  test("that waits while the server closes: the end is the server's", async () => {
+    const { aws, open } = await scene({ beforeClose: never });
+    const peer = await open();
+    const closing = aws.closeConnection();
+
+    peer.send(close(1001));
+    await peer.closeFrame();
+    peer.socket.end();
+
+    expect(await closing).toMatchObject({ code: 1001, wasClean: true });
+  });
+});
+
+describe('afterClose', () => {
+  test('is told how it ended, when nothing is left, before close', async () => {
+    let seen: CloseInfo | undefined;
+    let state: SocketState | undefined;
+    const { aws, open } = await scene({
+      afterClose: async (info) => {
+        seen = info;
+        state = aws.state;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        aws.told.push('cleaned up');
+      },
+    });
+    await open();
+
+    const info = await aws.closeConnection();
+
+    expect(seen).toBe(info);
+    expect(state).toBe(SocketState.closed);
+    expect(aws.told.slice(-3)).toEqual(['afterClose', 'cleaned up', 'close 1000']);
+  });
+
+  test.each([
+    ['throws', fail],
+    ['rejects', async () => fail()],
+  ])('that %s is reported, and close comes all the same', async (_how, afterClose) => {
+    const { aws, open } = await scene({ afterClose });
+    await open();
+
+    await aws.closeConnection();
+
+    expect(aws.told.slice(-2)).toEqual(['error: the hook failed', 'close 1000']);
+  });
+
+  test('that never ends is bounded by closeTimeout', async () => {
+    const { aws, open } = await scene({ afterClose: never }, { closeTimeout: 100 });
+    await open();
+
+    expect(await aws.closeConnection()).toMatchObject({ code: 1000, wasClean: true });
+    expect(aws.told.at(-1)).toBe('close 1000');
+  });
+
+  test('comes also when it was never open', async () => {
+    const { aws } = await scene({ beforeOpen: fail });
+    await expect(aws.createConnection()).rejects.toThrow();
+
+    expect(aws.told.filter((one) => one === 'afterClose')).toHaveLength(1);
+  });
+});

@@ -1,0 +1,177 @@
+/** pause() and resume(). */
+import { client, close, eventually, listen, open, Opcode, ping, text } from './helpers/peer.js';
+
+/** Turns enough for anything that is on its way to arrive. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+}
+
+test.each(['aws', 'converse'] as const)(
+  'while %s is paused nothing is told, and after resume() everything is, in order',
+  async (which) => {
+    const pair = await open();
+    const { aws, peer } = pair;
+    const seen: unknown[] = [];
+    aws.on('message', (data) => seen.push(data));
+    pair[which].pause();
+
+    peer.send(text('one'), ping('p'), text('two'));
+    await turns();
+    expect(seen).toEqual([]);
+    expect(peer.frames).toEqual([]);
+
+    pair[which].resume();
+    await eventually(pair, () => seen.length === 2);
+    expect(seen).toEqual(['one', 'two']);
+    expect((await peer.next()).opcode).toBe(Opcode.pong);
+  },
+);
+
+test('pause() within a message listener stops at that message, in the middle of a chunk', async () => {
+  const pair = await open();
+  const { aws, converse, peer } = pair;
+  const seen: unknown[] = [];
+  aws.on('message', (data) => {
+    seen.push(data);
+    aws.pause();
+  });
+
+  peer.send(text('one'), text('two'), text('three'));
+  for (const expected of [['one'], ['one', 'two'], ['one', 'two', 'three']]) {
+    await eventually(pair, () => seen.length === expected.length);
+    await turns();
+    expect(seen).toEqual(expected);
+    expect(converse.queueSize).toBe(expected.length);
+    aws.resume();
+  }
+});
+
+test('pause() and resume() in one turn, any number of times, lose and double nothing', async () => {
+  const pair = await open();
+  const { aws, peer } = pair;
+  const seen: unknown[] = [];
+  aws.on('message', (data) => {
+    seen.push(data);
+    aws.pause();
+    aws.resume();
+    aws.pause();
+    aws.resume();
+  });
+
+  peer.send(...Array.from({ length: 50 }, (_, i) => text(`m${i}`)));
+  await eventually(pair, () => seen.length === 50);
+  await turns();
+
+  expect(seen).toEqual(Array.from({ length: 50 }, (_, i) => `m${i}`));
+});
+
+test('pause() before reading has started holds back what is glued to the 101', async () => {
+  const server = await listen({ glued: text('glued') });
+  const aws = client(server.uri);
+  await aws.createConnection();
+  const seen: unknown[] = [];
+  aws.on('message', (data) => seen.push(data));
+  aws.pause();
+  const peer = await server.accept();
+  peer.send(text('later'));
+
+  await turns();
+  expect(seen).toEqual([]);
+  aws.resume();
+  await eventually({ converse: aws.converse }, () => seen.length === 2);
+
+  expect(seen).toEqual(['glued', 'later']);
+});
+
+test('a paused connection feels like one that does not read to the server', async () => {
+  const { aws, converse, peer } = await open();
+  aws.pause();
+  const chunk = text('x'.repeat(1_000_000));
+  let taken = 0;
+  for (let i = 0; i < 40; i++) peer.socket.write(chunk, () => taken++);
+  let before = -1;
+  while (before !== taken) {
+    before = taken;
+    await turns();
+  }
+  expect(taken).toBeLessThan(40);
+
+  aws.resume();
+  for (let i = 0; i < 40; i++) expect(await converse.receive()).toHaveLength(1_000_000);
+});
+
+test('what is sent goes out while reading is paused', async () => {
+  const { aws, converse, peer } = await open();
+  aws.pause();
+
+  await converse.send('hello');
+
+  expect((await peer.next()).payload.toString()).toBe('hello');
+});
+
+test('resume() does not read into a full queue', async () => {
+  const pair = await open({ maxQueue: 2 });
+  const { aws, converse, peer } = pair;
+  peer.send(text('one'), text('two'), text('three'));
+  await eventually(pair, () => converse.queueSize === 2);
+
+  aws.pause();
+  aws.resume();
+  await turns();
+
+  expect(converse.queueSize).toBe(2);
+  expect([await converse.receive(), await converse.receive(), await converse.receive()]).toEqual([
+    'one',
+    'two',
+    'three',
+  ]);
+});
+
+test('closing resumes: the answer of the server is read', async () => {
+  const { aws, peer } = await open();
+  aws.pause();
+  peer.send(text('late'));
+
+  const info = await aws.closeConnection();
+
+  expect(info).toMatchObject({ code: 1000, wasClean: true, discarded: 1 });
+});
+
+test('closing within a listener that has paused reads what is left of the chunk', async () => {
+  const { aws, peer } = await open();
+  aws.on('message', () => {
+    aws.pause();
+    void aws.closeConnection();
+  });
+
+  peer.send(text('one'), text('two'), text('three'), close(1000, 'bye'));
+
+  expect(await aws.closed).toMatchObject({ code: 1000, reason: 'bye', discarded: 2 });
+});
+
+test('terminate() within a listener that has paused tells nothing more', async () => {
+  const { aws, peer } = await open();
+  const seen: unknown[] = [];
+  aws.on('message', (data) => {
+    seen.push(data);
+    aws.pause();
+    aws.terminate();
+  });
+
+  peer.send(text('one'), text('two'));
+  await aws.closed;
+  await turns();
+
+  expect(seen).toEqual(['one']);
+});
+
+test('pause() and resume() after the end do nothing', async () => {
+  const { aws } = await open();
+  await aws.closeConnection();
+
+  aws.pause();
+  aws.resume();
+  await turns();
+
+  expect(aws.transport?.destroyed).toBe(true);
+});

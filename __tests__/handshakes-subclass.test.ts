@@ -1,0 +1,286 @@
+/** What subclasses change: the request, the verdict, the transport. */
+import { createHmac } from 'node:crypto';
+import { connect as connectSocket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import {
+  AioWebSocket,
+  HandShake,
+  HandShakeError,
+  type HandShakeResponse,
+  type HeaderList,
+  type Remote,
+} from 'aiowebsocket';
+import { MemoryTransport } from './helpers/duplex.js';
+import { close, readFrame, text } from './helpers/frames.js';
+import { failure } from './helpers/opening.js';
+import {
+  acceptance,
+  closeServers,
+  fieldOf,
+  RawServer,
+  readHead,
+  shakeHands,
+} from './helpers/raw-server.js';
+
+afterEach(closeServers);
+
+const sign = (resource: string): string =>
+  createHmac('sha256', 'secret').update(resource).digest('hex');
+
+/** A server that opens, keeps each request, and takes no Close for an answer. */
+async function opening(): Promise<{ server: RawServer; requests: string[] }> {
+  const requests: string[] = [];
+  const server = await RawServer.listen(async (socket) => {
+    requests.push(await shakeHands(socket));
+  });
+  return { server, requests };
+}
+
+async function opens<A extends AioWebSocket>(aws: A): Promise<A> {
+  await aws.createConnection();
+  aws.terminate();
+  await aws.closed;
+  return aws;
+}
+
+describe('a HandShake that signs each request', () => {
+  class Signed extends HandShake {
+    protected override requestHeaders(): HeaderList {
+      return [...super.requestHeaders(), ['X-Signature', sign(this.remote.resource)]];
+    }
+  }
+
+  test('extends requestHeaders', async () => {
+    const { server, requests } = await opening();
+
+    await opens(new AioWebSocket(`${server.url}/feed?a=1`, { handShake: Signed }));
+
+    expect(fieldOf(requests[0]!, 'X-Signature')).toBe(sign('/feed?a=1'));
+    expect(requests[0]!.endsWith('\r\n\r\n')).toBe(true);
+  });
+
+  test('with a token that it has to wait for, in shakeHeaders', async () => {
+    class Async extends Signed {
+      override async shakeHeaders(): Promise<string> {
+        const token = await new Promise<string>((resolve) => setImmediate(resolve, 'a token'));
+        const head = await super.shakeHeaders();
+        return head.replace(/\r\n\r\n$/, `\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+      }
+    }
+    const { server, requests } = await opening();
+
+    await opens(new AioWebSocket(server.url, { handShake: Async }));
+
+    expect(fieldOf(requests[0]!, 'Authorization')).toBe('Bearer a token');
+    expect(fieldOf(requests[0]!, 'X-Signature')).toBe(sign('/'));
+  });
+
+  test('fails the opening with what it throws, and sends nothing', async () => {
+    const thrown = new Error('no token today');
+    class Failing extends HandShake {
+      override shakeHeaders(): Promise<string> {
+        return Promise.reject(thrown);
+      }
+    }
+    const bytes: Buffer[] = [];
+    const server = await RawServer.listen((socket) => {
+      socket.on('data', (chunk) => bytes.push(chunk));
+    });
+
+    const error = await failure(new AioWebSocket(server.url, { handShake: Failing }), Error);
+
+    expect(error).toBe(thrown);
+    await server.emptied();
+    expect(bytes).toEqual([]);
+  });
+
+  test.each([
+    ['without its blank line', (head: string) => head.slice(0, -2), /blank line/],
+    ['without a key', (head: string) => head.replace(/Sec-WebSocket-Key.*\r\n/, ''), /Key/],
+    [
+      'with CR LF in a field',
+      (head: string) => head.replace('Upgrade: w', 'X: \n\r\nUpgrade: w'),
+      /line/,
+    ],
+  ])('composes a head %s: an error, and nothing is sent', async (_what, change, message) => {
+    class Wrong extends HandShake {
+      override async shakeHeaders(): Promise<string> {
+        return change(await super.shakeHeaders());
+      }
+    }
+    const bytes: Buffer[] = [];
+    const server = await RawServer.listen((socket) => {
+      socket.on('data', (chunk) => bytes.push(chunk));
+    });
+
+    const error = await failure(new AioWebSocket(server.url, { handShake: Wrong }), Error);
+
+    expect(error.name).toBe('TypeError');
+    expect(error.message).toMatch(message);
+    await server.emptied();
+    expect(bytes).toEqual([]);
+  });
+});
+
+describe('other hooks of HandShake', () => {
+  test('requestLine and createKey', async () => {
+    class Other extends HandShake {
+      protected override requestLine(): string {
+        return 'GET http://proxied.example/ HTTP/1.1';
+      }
+      protected override createKey(): string {
+        return 'AAAAAAAAAAAAAAAAAAAAAA==';
+      }
+    }
+    const { server, requests } = await opening();
+
+    await opens(new AioWebSocket(server.url, { handShake: Other }));
+
+    expect(requests[0]).toMatch(/^GET http:\/\/proxied\.example\/ HTTP\/1\.1\r\n/);
+    expect(fieldOf(requests[0]!, 'Sec-WebSocket-Key')).toBe('AAAAAAAAAAAAAAAAAAAAAA==');
+  });
+
+  test('verifyStatus replaced: 200 will do', async () => {
+    class Lenient extends HandShake {
+      protected override verifyStatus({ status }: HandShakeResponse): void {
+        if (status !== 200) throw new Error(`not 200 but ${status}`);
+      }
+    }
+    const server = await RawServer.listen(async (socket) => {
+      socket.write(acceptance(await readHead(socket), {}, 'HTTP/1.1 200 OK'));
+    });
+
+    const aws = await opens(new AioWebSocket(server.url, { handShake: Lenient }));
+
+    expect(aws.response?.status).toBe(200);
+  });
+
+  test('verifyStatus replaced: what it throws is the failure', async () => {
+    class Strict extends HandShake {
+      protected override verifyStatus(response: HandShakeResponse): void {
+        throw new HandShakeError('ERR_HANDSHAKE_STATUS', 'never', response);
+      }
+    }
+    const { server } = await opening();
+
+    const error = await failure(
+      new AioWebSocket(server.url, { handShake: Strict }),
+      HandShakeError,
+    );
+
+    expect(error).toMatchObject({ message: 'never', status: 101 });
+  });
+
+  test('verifyUpgrade, verifyAccept, selectSubprotocol, selectExtensions: each alone', async () => {
+    class Trusting extends HandShake {
+      protected override verifyUpgrade(): void {}
+      protected override verifyAccept(): void {}
+      protected override selectSubprotocol(response: HandShakeResponse): string {
+        return response.headers['sec-websocket-protocol'] ?? 'none';
+      }
+      protected override selectExtensions(): string {
+        return 'mine';
+      }
+    }
+    const server = await RawServer.listen(async (socket) => {
+      await readHead(socket);
+      socket.write('HTTP/1.1 101 Yes\r\nSec-WebSocket-Protocol: x\r\n\r\n');
+    });
+
+    const aws = await opens(new AioWebSocket(server.url, { handShake: Trusting }));
+
+    expect([aws.subprotocol, aws.extensions]).toEqual(['x', 'mine']);
+  });
+
+  test('request and response are told, and a throwing listener stops nothing', async () => {
+    const told: string[] = [];
+    class Told extends HandShake {
+      constructor(...args: ConstructorParameters<typeof HandShake>) {
+        super(...args);
+        this.on('request', (head) => told.push(head.slice(0, 14)));
+        this.on('response', ({ status }) => told.push(String(status)));
+      }
+    }
+    const { server } = await opening();
+    const aws = new AioWebSocket(server.url, { handShake: Told });
+    aws.on('handshake', ({ statusText }) => told.push(statusText));
+
+    await opens(aws);
+
+    expect(told).toEqual(['GET / HTTP/1.1', '101', 'Switching Protocols']);
+    expect(aws.hands).toBeInstanceOf(Told);
+  });
+});
+
+describe('a transport of its own', () => {
+  class Memory extends AioWebSocket {
+    readonly got: unknown[] = [];
+    protected override openTransport(remote: Remote, signal: AbortSignal): Duplex {
+      this.got.push(remote.host, signal.aborted);
+      let shaken = false;
+      let bytes = Buffer.alloc(0);
+      return new MemoryTransport((chunk, transport) => {
+        if (!shaken) {
+          shaken = true;
+          transport.push(acceptance(chunk.toString()));
+          return;
+        }
+        bytes = Buffer.concat([bytes, chunk]);
+        const read = readFrame(bytes);
+        if (read === undefined) return;
+        bytes = Buffer.from(read.rest);
+        if (read.frame.opcode === 8) {
+          transport.push(close(1000));
+          transport.push(null);
+        } else transport.push(text(`echo ${String(read.frame.payload)}`));
+      });
+    }
+  }
+
+  test('is a Duplex, which it speaks on like on a socket', async () => {
+    const aws = new Memory('ws://anything/');
+
+    await aws.createConnection();
+    await aws.manipulator.send('a');
+    await expect(aws.manipulator.receive()).resolves.toBe('echo a');
+    await aws.manipulator.send('b'.repeat(70_000));
+    await expect(aws.manipulator.receive()).resolves.toHaveLength(70_005);
+    const info = await aws.closeConnection();
+
+    expect(info).toMatchObject({ code: 1000, wasClean: true, initiatedBy: 'local' });
+    expect(aws.transport).toBeInstanceOf(MemoryTransport);
+    expect(aws.transport?.destroyed).toBe(true);
+    expect(aws.got).toEqual(['anything', false]);
+    expect([aws.remoteAddress, aws.localAddress]).toEqual([undefined, undefined]);
+  });
+
+  test('may take its time', async () => {
+    const { server } = await opening();
+    class Slow extends AioWebSocket {
+      protected override openTransport(remote: Remote): Promise<Duplex> {
+        return new Promise((resolve) => {
+          const socket = connectSocket(remote.port, remote.host, () => {
+            resolve(socket);
+          });
+        });
+      }
+    }
+
+    const aws = await new Slow(server.url).createConnection();
+
+    expect(aws.remoteAddress).toMatchObject({ address: '127.0.0.1', port: server.port });
+    aws.terminate();
+    await aws.closed;
+  });
+
+  test('that cannot be opened fails the opening with its error', async () => {
+    const thrown = new Error('no tunnel');
+    class Failing extends AioWebSocket {
+      protected override openTransport(): Duplex {
+        throw thrown;
+      }
+    }
+
+    await expect(failure(new Failing('ws://a/'), Error)).resolves.toBe(thrown);
+  });
+});

@@ -1,0 +1,199 @@
+/** Options: each wrong name and value is an error at the call, which names it. */
+import {
+  AioWebSocket,
+  Converse,
+  HandShake,
+  InvalidURI,
+  parseUri,
+  type AioWebSocketOptions,
+} from 'aiowebsocket';
+import { MemoryTransport } from './helpers/duplex.js';
+
+const make = (options: unknown): AioWebSocket =>
+  new AioWebSocket('ws://127.0.0.1:1/', options as AioWebSocketOptions);
+
+/** Name, least and most of each option with a number. */
+const NUMBERS: readonly [string, number, number][] = [
+  ['timeout', 0, 2 ** 31 - 1],
+  ['readTimeout', 0, 2 ** 31 - 1],
+  ['pingInterval', 0, 2 ** 31 - 1],
+  ['pongTimeout', 0, 2 ** 31 - 1],
+  ['closeTimeout', 1, 2 ** 31 - 1],
+  ['maxPayload', 1, Number.MAX_SAFE_INTEGER],
+  ['maxFragments', 1, Number.MAX_SAFE_INTEGER],
+  ['maxQueue', 1, Number.MAX_SAFE_INTEGER],
+  ['maxQueueBytes', 1, Number.MAX_SAFE_INTEGER],
+  ['highWaterMark', 1, Number.MAX_SAFE_INTEGER],
+  ['maxHeadBytes', 1, Number.MAX_SAFE_INTEGER],
+  ['maxHeadFields', 1, Number.MAX_SAFE_INTEGER],
+];
+
+describe.each(NUMBERS)('%s', (name, least, most) => {
+  test(`takes ${least} and ${most}, and undefined for its default`, () => {
+    for (const value of [least, most, undefined]) {
+      expect(make({ [name]: value })).toBeInstanceOf(AioWebSocket);
+    }
+  });
+
+  test.each([least - 1, most + 1, least + 0.5, Number.NaN, Infinity, -Infinity])(
+    'refuses %d with a RangeError',
+    (value) => {
+      expect(() => make({ [name]: value })).toThrow(
+        expect.objectContaining({
+          name: 'RangeError',
+          code: 'ERR_OUT_OF_RANGE',
+          message: expect.stringMatching(
+            new RegExp(`^${name} .*integer.* ${least} to ${most}, got ${value}$`),
+          ),
+        }),
+      );
+    },
+  );
+
+  test.each([
+    ['"5"', '5'],
+    ['null', null],
+    ['boolean true', true],
+    ['bigint 5', 5n],
+    ['an instance of Object', {}],
+    ['an instance of Array', [5]],
+    ['a function', () => 5],
+  ])('refuses %s with a TypeError', (shown, value) => {
+    expect(() => make({ [name]: value })).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: expect.stringMatching(new RegExp(`^${name} .*integer.*, got ${shown}$`)),
+      }),
+    );
+  });
+});
+
+const HANDSHAKE = class extends HandShake {};
+
+describe('the others', () => {
+  test.each([
+    ['headers', [5, 'text', null, true, () => ''], [{}, undefined]],
+    ['unionHeader', [5, 'text', null, [], ['Origin: x']], [{}, { 'X-A': null }, undefined]],
+    ['origin', [5, null, true, {}], ['http://a', '', false, undefined]],
+    ['protocols', [5, 'chat', null, {}, new Set(['a'])], [[], ['a', 'b'], undefined]],
+    ['ssl', ['yes', 5, null, () => ({})], [false, undefined]],
+    ['lookup', ['8.8.8.8', null, {}, 5], [() => undefined, undefined]],
+    ['family', [5, '4', null, 'IPv4', 46], [0, 4, 6, undefined]],
+    ['localAddress', [5, null, {}, ['127.0.0.1']], ['127.0.0.1', '::1', undefined]],
+    ['autoPong', [0, 'no', null, {}], [true, false, undefined]],
+    ['handShake', ['HandShake', null, {}, 5], [HandShake, HANDSHAKE, undefined]],
+  ])('%s takes what it should, and refuses the rest', (name, wrong, right) => {
+    for (const value of wrong) {
+      expect(() => make({ [name]: value })).toThrow(
+        expect.objectContaining({
+          name: 'TypeError',
+          code: 'ERR_INVALID_ARG_TYPE',
+          message: expect.stringMatching(new RegExp(`^${name}\\b.*, got `)),
+        }),
+      );
+    }
+    for (const value of right) expect(make({ [name]: value })).toBeInstanceOf(AioWebSocket);
+  });
+});
+
+test.each([
+  ['a misspelt one', 'maxPayLoad'],
+  ['that of the original', 'union_header'],
+  ['that of another library', 'handshakeTimeout'],
+  ['one that objects have anyway', 'toString'],
+  ['a method of objects', 'hasOwnProperty'],
+  ['an empty one', ''],
+])('an unknown option, %s, is an error that names it', (_what, name) => {
+  expect(() => make({ [name]: 5 })).toThrow(
+    expect.objectContaining({
+      name: 'TypeError',
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: expect.stringContaining(JSON.stringify(name)),
+    }),
+  );
+});
+
+test('the error about an unknown option tells what there is', () => {
+  expect(() => make({ maxPayLoad: 5 })).toThrow(/\bmaxPayload\b/);
+});
+
+test.each([
+  ['null', null],
+  ['"ws"', 'ws'],
+  ['number 5', 5],
+  ['a function', () => ({})],
+])('options must be an object: %s is refused', (shown, options) => {
+  expect(() => make(options)).toThrow(
+    expect.objectContaining({
+      name: 'TypeError',
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: expect.stringMatching(new RegExp(`^options .*got ${shown}$`)),
+    }),
+  );
+});
+
+test('no options, empty ones and those of a class are fine', () => {
+  class Defaults {
+    readonly timeout = 5;
+  }
+  expect(new AioWebSocket('ws://a/')).toBeInstanceOf(AioWebSocket);
+  expect(make({})).toBeInstanceOf(AioWebSocket);
+  expect(make(Object.create(null))).toBeInstanceOf(AioWebSocket);
+  expect(make(new Defaults())).toBeInstanceOf(AioWebSocket);
+  expect(make(Object.freeze({ timeout: 5 }))).toBeInstanceOf(AioWebSocket);
+});
+
+test('options are read once: a later change of the object changes nothing', () => {
+  const options = { headers: { 'X-A': 'b' }, timeout: 5 };
+  class Shown extends AioWebSocket {
+    get shown(): AioWebSocketOptions {
+      return this.options;
+    }
+  }
+  const aws = new Shown('ws://a/', options);
+
+  options.timeout = -1;
+
+  expect(aws.shown.timeout).toBe(5);
+});
+
+test('a wrong URI is an error at the call', () => {
+  for (const uri of ['http://a/', 'ws://a/#b', 'ws://a:0/', 'ws://a:65536/', 'ws:///', '']) {
+    expect(() => new AioWebSocket(uri)).toThrow(InvalidURI);
+  }
+  expect(() => new AioWebSocket(undefined as never)).toThrow(TypeError);
+});
+
+test('connect() rejects for what the constructor throws', async () => {
+  await expect(AioWebSocket.connect('http://a/')).rejects.toThrow(InvalidURI);
+  await expect(AioWebSocket.connect('ws://a/', { timeout: -1 })).rejects.toThrow(RangeError);
+  await expect(AioWebSocket.connect('ws://a/', { nonsense: 1 } as never)).rejects.toThrow(
+    'nonsense',
+  );
+  await expect(AioWebSocket.connect('ws://a/', null as never)).rejects.toThrow(TypeError);
+  await expect(AioWebSocket.connect('ws://a/', {}, 'body' as never)).rejects.toThrow(
+    /^body must be a function, got "body"/,
+  );
+});
+
+test('HandShake by itself checks what it takes', () => {
+  const hands = (options: object): HandShake =>
+    new HandShake(parseUri('ws://a/'), new MemoryTransport(), options);
+
+  expect(() => hands({ maxHeadBytes: 0 })).toThrow(RangeError);
+  expect(() => hands({ maxHeadFields: 'many' })).toThrow(TypeError);
+  expect(() => hands({ protocols: ['a b'] })).toThrow(/protocols/);
+  expect(hands({})).toBeInstanceOf(HandShake);
+});
+
+test('Converse by itself checks what it takes', async () => {
+  const transport = new MemoryTransport();
+  expect(() => new Converse(transport, { pingInterval: -1 })).toThrow(RangeError);
+  expect(() => new Converse(transport, { nonsense: 1 } as never)).toThrow(/nonsense/);
+
+  const converse = new Converse(transport, { closeTimeout: 1 });
+  converse.terminate();
+
+  await expect(converse.closed).resolves.toMatchObject({ code: 1006 });
+});
