@@ -31,6 +31,8 @@ export default defineConfig(
       '@typescript-eslint/consistent-type-exports': 'error',
       '@typescript-eslint/explicit-module-boundary-types': 'error',
       '@typescript-eslint/prefer-readonly': 'error',
+      // The parts of a connection are closures: their functions stand alone, and are typed so.
+      '@typescript-eslint/method-signature-style': ['error', 'property'],
       // Numbers in a template print as what they are; anything else has to be asked for.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       // `() => socket.destroy()` is how a callback that gives nothing is written.
@@ -49,6 +51,11 @@ export default defineConfig(
       '@typescript-eslint/no-unused-vars': [
         'error',
         { argsIgnorePattern: '^_', varsIgnorePattern: '^_', destructuredArrayIgnorePattern: '^_' },
+      ],
+      // What a caught error or an abort's reason is, nobody knows.
+      '@typescript-eslint/prefer-promise-reject-errors': [
+        'error',
+        { allowThrowingUnknown: true, allowThrowingAny: true },
       ],
       // Empty hooks are there to be overridden.
       '@typescript-eslint/no-empty-function': ['error', { allow: ['methods', 'asyncMethods'] }],

@@ -7,7 +7,7 @@ import {
   TimeoutError,
 } from 'aiowebsocket';
 import { getEventListeners } from 'node:events';
-import { binary, close, continuation, open, text, type Pair, queued } from './helpers/peer.js';
+import { binary, close, continuation, open, text, queued } from './helpers/peer.js';
 
 describe('receive()', () => {
   test('gives messages in order of arrival, to callers in order of asking', async () => {

@@ -145,7 +145,7 @@ describe('anything else is refused with what it is', () => {
     [() => 'text', 'a function'],
     [Symbol('odd'), 'symbol Symbol(odd)'],
     [Promise.resolve('text'), 'an instance of Promise'],
-    // eslint-disable-next-line no-new-wrappers -- which must not be taken for an iterable
+
     [new String('text'), 'an instance of String'],
   ])('%p', async (data, got) => {
     const { converse, peer } = await open();

@@ -24,9 +24,7 @@ describe('maxPayload', () => {
   test('fails at the head, before a byte of the payload has come, and names the limit', () => {
     const head = frame({ length: 1001, payload: '' });
 
-    expect(() => codec({ maxPayload: 1000 }).feed(head)).toThrow(
-      /1001 bytes.*maxPayload.*1000/,
-    );
+    expect(() => codec({ maxPayload: 1000 }).feed(head)).toThrow(/1001 bytes.*maxPayload.*1000/);
   });
 
   test('counts all fragments of a message together', () => {

@@ -340,7 +340,10 @@ describe('divert', () => {
     const small = codec();
     sink(small, 3);
     expect(() => small.feed(text('1234'))).toThrow(
-      expect.objectContaining({ closeCode: 1009, message: expect.stringMatching(/maxPayload.* 3$/) }),
+      expect.objectContaining({
+        closeCode: 1009,
+        message: expect.stringMatching(/maxPayload.* 3$/),
+      }),
     );
   });
 

@@ -27,7 +27,7 @@ const ca = authority.cert;
 interface Secured {
   readonly servername: string | false;
   readonly alpnProtocol: string | false;
-  getPeerCertificate(): PeerCertificate;
+  getPeerCertificate: () => PeerCertificate;
 }
 
 const secured = (socket: Socket): Secured => socket as Socket & Secured;

@@ -9,23 +9,23 @@ import { makeAlarm } from './timers.js';
 /** What the watch needs of the connection. */
 export interface Watched {
   /** Sends a ping. */
-  ping(): void;
+  ping: () => void;
   /** Bytes that the kernel has not taken yet. */
-  buffered(): number;
+  buffered: () => number;
   /** Bytes that it has taken so far. */
-  taken(): number;
+  taken: () => number;
   /** The peer is dead. */
-  fail(error: TimeoutError): void;
+  fail: (error: TimeoutError) => void;
 }
 
 /** Listens for life. */
 export interface AliveWatch {
   /** A byte has come. */
-  heard(): void;
+  heard: () => void;
   /** Reading begins, or goes on after a pause: silence counts from now. */
-  start(): void;
+  start: () => void;
   /** Reading pauses: silence means nothing. */
-  hold(): void;
+  hold: () => void;
 }
 
 /** Milliseconds after which a ping or other bytes that wait are looked after. */

@@ -13,35 +13,35 @@ export interface PieceSink {
   /** Most bytes of the message, in place of the option `maxPayload`. */
   readonly maxPayload?: number | undefined;
   /** The message begins. */
-  begin(): void;
+  begin: () => void;
   /** A piece: a string of whole characters, or a Buffer of its own. Never empty. */
-  piece(piece: Message): void;
+  piece: (piece: Message) => void;
   /** The message is whole, or will never be. */
-  end(error?: unknown): void;
+  end: (error?: unknown) => void;
 }
 
 /** The message that is being received. */
 export interface Assembly {
   /** Whether a message has begun and not ended. */
-  open(): boolean;
+  open: () => boolean;
   /** Bytes of the message, announced so far. */
-  bytes(): number;
+  bytes: () => number;
   /** Bytes that it may have. */
-  most(): number;
+  most: () => number;
   /** The first frame of a message. */
-  begin(opcode: DataFrames): void;
+  begin: (opcode: DataFrames) => void;
   /** A frame of the message begins: an empty one counts, too. */
-  fragment(): void;
+  fragment: () => void;
   /** Bytes of the message are about to come: the limit is kept before they do. */
-  announce(bytes: number): void;
+  announce: (bytes: number) => void;
   /** Takes payload bytes, which are copied. Returns the message, once whole, unless diverted. */
-  take(chunk: Buffer, from: number, to: number, last: boolean): Message | undefined;
+  take: (chunk: Buffer, from: number, to: number, last: boolean) => Message | undefined;
   /** Lets go of the message under way. */
-  reset(): void;
+  reset: () => void;
   /** The message under way, or else the next one, goes to this sink. */
-  divert(sink: PieceSink): void;
+  divert: (sink: PieceSink) => void;
   /** Nothing goes to this sink any more; what is left of its message is dropped. */
-  undivert(sink: PieceSink): void;
+  undivert: (sink: PieceSink) => void;
 }
 
 const nothing = (): void => undefined;

@@ -4,18 +4,18 @@
  */
 import type { Duplex } from 'node:stream';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
-import {
-  connectionClosed,
-  ConnectionError,
-  FrameError,
-  TimeoutError,
-  type ConnectionClosed,
-} from './exceptions.js';
+import { ConnectionError, FrameError, TimeoutError, type ConnectionClosed } from './exceptions.js';
 import type { Frames } from './freams.js';
 import type { Lifecycle } from './lifecycles.js';
 import type { CloseInfo } from './parts.js';
 import { makeAlarm, runHook } from './timers.js';
-import { controlPayload, MAX_CONTROL_PAYLOAD, mustBe, wrongValue } from './values.js';
+import {
+  connectionClosed,
+  controlPayload,
+  MAX_CONTROL_PAYLOAD,
+  mustBe,
+  wrongValue,
+} from './values.js';
 
 /**
  * Checks what a Close frame is to carry.
@@ -47,39 +47,41 @@ export interface EndingHost {
   readonly beforeClose?: ((code: number, reason: string) => void | Promise<void>) | undefined;
   readonly afterClose?: ((info: CloseInfo) => void | Promise<void>) | undefined;
   /** Resolves once what was sent before is packed; undefined if it is now. */
-  whenSettled(): Promise<void> | undefined;
+  whenSettled: () => Promise<void> | undefined;
   /** The end has begun: reading must go on, and silence means nothing. */
-  onEnding(): void;
+  onEnding: () => void;
   /** Nothing more comes: what is pending gets the error, what is called later the refusal. */
-  onNothingMore(error: Error, refusal: ConnectionClosed): void;
+  onNothingMore: (error: Error, refusal: ConnectionClosed) => void;
   /** Something failed. */
-  onError(error: Error): void;
+  onError: (error: Error) => void;
   /** All is over. */
-  onClosed(info: CloseInfo): void;
+  onClosed: (info: CloseInfo) => void;
 }
 
 /** The closing handshake, failures, and what comes after them. */
 export interface Ending {
   /** Begins the closing handshake, once. */
-  close(code: number, reason: string): void;
+  close: (code: number, reason: string) => void;
   /** Ends at once. */
-  terminate(): void;
+  terminate: () => void;
   /** The connection cannot go on. */
-  fail(error: Error): void;
+  fail: (error: Error) => void;
+  /** The server has ended its stream. */
+  end: () => void;
   /** The transport is gone. */
-  finish(): void;
+  finish: () => void;
   /** What a call gets that comes too late. */
-  refusal(): ConnectionClosed;
+  refusal: () => ConnectionClosed;
   /** Whether messages can still be sent. */
-  sendable(): boolean;
+  sendable: () => boolean;
   /** Whether it has begun to end. */
-  begun(): boolean;
+  begun: () => boolean;
   /** Whether our Close frame has gone out; a message that comes now is counted, and dropped. */
-  discards(): boolean;
+  discards: () => boolean;
   /** Whether nothing may follow: our Close frame has gone out (RFC 6455 section 5.5.1). */
-  closeSent(): boolean;
+  closeSent: () => boolean;
   /** Whether the process lives on for the closing handshake. */
-  hold(alive: boolean): void;
+  hold: (alive: boolean) => void;
 }
 
 interface CloseBody {
@@ -128,6 +130,7 @@ export function makeEnding(host: EndingHost): Ending {
     },
     fail,
     finish,
+    end: onEnd,
     refusal,
     sendable: () => !begun() && (!called || hooked),
     begun,

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { checkClose } from './closings.js';
 import { SocketState, StatusCodes } from './enumerations.js';
-import { connectionClosed, ConnectionError, InvalidStateError } from './exceptions.js';
+import { ConnectionError, InvalidStateError } from './exceptions.js';
 import { loadZlib, makeDeflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
@@ -24,7 +24,7 @@ import {
   type TransportOptions,
 } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
-import { authority, checkSignal, mustBe, tell, wrongType } from './values.js';
+import { connectionClosed, authority, checkSignal, mustBe, tell, wrongType } from './values.js';
 import { runHook } from './timers.js';
 import { openTransport, TransportSink } from './transports.js';
 

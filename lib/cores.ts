@@ -4,16 +4,16 @@
  */
 import type { Duplex } from 'node:stream';
 import { watchAlive } from './alives.js';
-import { makeEnding } from './closings.js';
+import { makeEnding, type Ending } from './closings.js';
 import { makeWriter } from './compressors.js';
 import { ControlFrames, SocketState } from './enumerations.js';
 import type { Frames } from './freams.js';
-import { makeFlow } from './flows.js';
-import { makeInbox, type Audience } from './inboxes.js';
+import { makeFlow, type Flow } from './flows.js';
+import { makeInbox, type Audience, type Inbox } from './inboxes.js';
 import type { Lifecycle } from './lifecycles.js';
 import { maskingKey } from './masks.js';
 import type { Numbers } from './options.js';
-import { makeOutbox, quietly } from './outboxes.js';
+import { makeOutbox, quietly, type Outbox } from './outboxes.js';
 import type { CloseInfo, Extension, Message } from './parts.js';
 import type { TransportSink } from './transports.js';
 import { controlPayload } from './values.js';
@@ -32,14 +32,14 @@ export interface CoreParts {
   readonly extension?: Extension | undefined;
   readonly threshold?: number | undefined;
   readonly audiences: readonly Audience[];
-  beforeClose?(code: number, reason: string): void | Promise<void>;
-  afterClose?(info: CloseInfo): void | Promise<void>;
+  beforeClose?: (code: number, reason: string) => void | Promise<void>;
+  afterClose?: (info: CloseInfo) => void | Promise<void>;
   /** Tells listeners; what they throw is not ours. */
-  tell(event: 'ping', payload: Buffer): void;
-  tell(event: 'pong', payload: Buffer, latency: number | undefined): void;
-  tell(event: 'drain'): void;
-  tell(event: 'error', error: Error): void;
-  tell(event: 'close', code: number, reason: string, info: CloseInfo): void;
+  tell: ((event: 'ping', payload: Buffer) => void) &
+    ((event: 'pong', payload: Buffer, latency: number | undefined) => void) &
+    ((event: 'drain') => void) &
+    ((event: 'error', error: Error) => void) &
+    ((event: 'close', code: number, reason: string, info: CloseInfo) => void);
 }
 
 /** A payload for control frames. */
@@ -48,16 +48,25 @@ export type ControlData = string | ArrayBufferView | ArrayBuffer;
 interface Ping {
   readonly payload: Buffer;
   readonly sentAt: number;
-  resolve(latency: number): void;
-  reject(error: unknown): void;
+  resolve: (latency: number) => void;
+  reject: (error: unknown) => void;
 }
 
 /** The connection at work. */
-export type Core = ReturnType<typeof makeCore>;
+export interface Core {
+  readonly closed: Promise<CloseInfo>;
+  /** Bytes that wait to be sent. */
+  readonly buffered: () => number;
+  readonly inbox: Inbox;
+  readonly outbox: Outbox;
+  readonly ending: Ending;
+  readonly flow: Flow;
+  readonly ping: (data?: ControlData) => Promise<number>;
+  readonly pong: (data: ControlData) => Promise<void>;
+}
 
 /** Joins the parts, and begins to read in the next turn of the event loop. */
-// eslint-disable-next-line @typescript-eslint/explicit-function-return-type -- Core names it
-export function makeCore(parts: CoreParts) {
+export function makeCore(parts: CoreParts): Core {
   const { transport, frames, sink, numbers, lifecycle } = parts;
   const { highWaterMark } = numbers;
   let pings: Ping[] = [];
@@ -133,7 +142,11 @@ export function makeCore(parts: CoreParts) {
   // Listeners attached in this turn, and promises that resolve in it, must miss nothing.
   setImmediate(() => {
     if (transport.destroyed) ending.finish();
-    else flow.start(parts.head);
+    else {
+      flow.start(parts.head);
+      // A foreign stream may have ended before anybody listened.
+      if (transport.readableEnded) ending.end();
+    }
   });
   return { closed, buffered, inbox, outbox, ending, flow, ping: sendPing, pong: sendPong };
 
@@ -186,7 +199,7 @@ export function makeCore(parts: CoreParts) {
       const payload = data === undefined ? newPayload() : controlPayload(data, 'data');
       return ending.sendable() ? write(payload) : quietly(Promise.reject(ending.refusal()));
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

@@ -46,7 +46,7 @@ export class AioWebSocketError extends Error {
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options);
+    super(message, options?.cause === undefined ? undefined : options);
     this.code = code;
   }
 }
@@ -170,12 +170,4 @@ export class ConnectionClosedOK extends ConnectionClosed {
 /** Closed with any other code, or without a Close frame (1006). */
 export class ConnectionClosedError extends ConnectionClosed {
   override readonly name = 'ConnectionClosedError';
-}
-
-/** The error for a connection that ended with this code. */
-export function connectionClosed(code: number, reason: string, cause?: unknown): ConnectionClosed {
-  const options = cause === undefined ? undefined : { cause };
-  return code === 1000 || code === 1001 || code === 1005
-    ? new ConnectionClosedOK('ERR_CLOSED_OK', code, reason, options)
-    : new ConnectionClosedError('ERR_CLOSED', code, reason, options);
 }

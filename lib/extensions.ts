@@ -30,14 +30,14 @@ type Output = (bytes: Buffer, done: boolean) => void;
 /** A window that is kept from message to message; made on first use. */
 interface Codec {
   /** Takes input; returns what is left of it once there is much output. */
-  run(input: Buffer, slice: number, output: Output): Buffer;
-  reset(): void;
-  close(): void;
+  run: (input: Buffer, slice: number, output: Output) => Buffer;
+  reset: () => void;
+  close: () => void;
 }
 
 /** zlib's own handle: **undocumented**, and many times faster than what is documented. */
 interface Handle {
-  writeSync(...args: [flush: number, ...(Buffer | number)[]]): void;
+  writeSync: (...args: [flush: number, ...(Buffer | number)[]]) => void;
   onerror: (message: string) => void;
 }
 
@@ -45,8 +45,8 @@ interface Stream {
   readonly _handle?: Partial<Handle> | undefined;
   /** How much room is left in the output, and how much input is unread. */
   readonly _writeState?: Uint32Array | undefined;
-  reset(): void;
-  close(): void;
+  reset: () => void;
+  close: () => void;
 }
 
 let scratch: Buffer | undefined;
@@ -132,7 +132,7 @@ export function makeDeflate(
   let most = 0;
 
   const makeInflater = (): Codec => {
-    const codec = handleCodec(createInflateRaw(inflateOptions) as unknown as Stream);
+    const codec = handleCodec(createInflateRaw(inflateOptions));
     streams = codec !== undefined;
     return (
       codec ??
@@ -149,7 +149,7 @@ export function makeDeflate(
     );
   };
   const makeDeflater = (): Codec =>
-    handleCodec(createDeflateRaw(deflateOptions) as unknown as Stream) ??
+    handleCodec(createDeflateRaw(deflateOptions)) ??
     documentedCodec(
       (input, dictionary) =>
         deflateRawSync(input, { ...deflateOptions, ...(dictionary && { dictionary }) }),

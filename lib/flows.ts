@@ -11,13 +11,13 @@ import { readTransport } from './transports.js';
 /** Feeds the codec from the transport, and pauses both for the user or for full queues. */
 export interface Flow {
   /** Begins to read; `head` came before. */
-  start(head: Buffer | undefined): void;
+  start: (head: Buffer | undefined) => void;
   /** The user pauses or resumes. */
-  byUser(paused: boolean): void;
+  byUser: (paused: boolean) => void;
   /** A queue is full, or has room again. */
-  byQueue(full: boolean): void;
+  byQueue: (full: boolean) => void;
   /** Pauses or resumes as is now right: when the connection ends, all is read. */
-  update(): void;
+  update: () => void;
 }
 
 /** Makes the reading of a connection. */

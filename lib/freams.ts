@@ -6,7 +6,7 @@
 import { EventEmitter } from 'eventemitter3';
 import { makeAssembly, type Assembly, type PieceSink } from './assemblies.js';
 import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerations.js';
-import { connectionClosed, FrameError, InvalidStateError, type ErrorCode } from './exceptions.js';
+import { FrameError, InvalidStateError, type ErrorCode } from './exceptions.js';
 import { maskBytes, maskingKey } from './masks.js';
 import { numberOptions, type LimitOptions, type Numbers } from './options.js';
 import { headerSize, makeOutput, packHeader, type Output } from './outputs.js';
@@ -14,6 +14,7 @@ import type { ByteSink, Extension, Message } from './parts.js';
 import { makePullQueue, type PullQueue } from './queues.js';
 import { decodeUtf8 } from './utf8.js';
 import {
+  connectionClosed,
   bytesOf,
   controlPayload,
   describeValue,
@@ -61,6 +62,10 @@ const NOTHING: Buffer = Buffer.alloc(0);
 const FIN = 0x80;
 const RSV = 0x70;
 
+const noWriter = (): void => {
+  throw new InvalidStateError('these frames have no writer: use packMessage()');
+};
+
 const keepBytes: (write: FramesWrite) => ByteSink = (write) => ({
   write: (bytes) => {
     write(Buffer.from(bytes));
@@ -99,11 +104,11 @@ export class Frames extends EventEmitter<FramesEvents> {
   #pulls: PullQueue<Message> | undefined;
 
   /**
-   * @param write takes packed frames: a function, which gets bytes of its own, or a
+   * @param write takes packed frames, where any are to be written: a function, which gets bytes of its own, or a
    * {@link ByteSink}, which gets bytes on loan
    * @param options limits
    */
-  constructor(write: FramesWrite | ByteSink, options: FramesOptions = {}) {
+  constructor(write: FramesWrite | ByteSink = noWriter, options: FramesOptions = {}) {
     super();
     const sink = typeof write === 'function' ? keepBytes(write) : write;
     if (typeof (sink as unknown as ByteSink | undefined)?.write !== 'function') {

@@ -228,11 +228,11 @@ function wrongField(
 
 /** Why the transport has ended: a `close` comes with a boolean, or with nothing. */
 function lost(untouched: boolean, cause: unknown): ConnectionError {
-  const broken = cause instanceof Error;
+  const { message: why } = Object(cause) as Partial<Error>;
   return new ConnectionError(
-    `ERR_CONNECTION_${broken ? 'RESET' : 'LOST'}`,
-    `the connection ended ${untouched ? 'before' : 'within'} the server's answer to the opening handshake${broken ? `: ${cause.message}` : ''}`,
+    `ERR_CONNECTION_${why === undefined ? 'LOST' : 'RESET'}`,
+    `the connection ended ${untouched ? 'before' : 'within'} the server's answer to the opening handshake${why === undefined ? '' : `: ${why}`}`,
     'handshake',
-    broken ? { cause } : {},
+    why === undefined ? {} : { cause },
   );
 }

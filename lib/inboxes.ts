@@ -35,27 +35,32 @@ export type MessageListener = (data: Message, isBinary: boolean) => void;
 
 /** An emitter of messages. */
 export interface Audience {
-  emit(event: 'message', data: Message, isBinary: boolean): boolean;
-  listenerCount(event: 'message'): number;
-  listeners(event: 'message'): unknown[];
-  off(event: 'message', listener: MessageListener, context: unknown, once: boolean): unknown;
+  emit: (event: 'message', data: Message, isBinary: boolean) => boolean;
+  listenerCount: (event: 'message') => number;
+  listeners: (event: 'message') => unknown[];
+  off: (event: 'message', listener: MessageListener, context: unknown, once: boolean) => unknown;
 }
 
 /** Both ways to a message, events and pulls, with the memory they may take. */
 export interface Inbox {
   /** Messages that wait for a pull. */
-  size(): number;
+  size: () => number;
   /** A message has come: whoever waits gets it, whoever listens is told. */
-  deliver(message: Message, bytes: number): void;
+  deliver: (message: Message, bytes: number) => void;
   /** The connection is open: listeners are told what came meanwhile. */
-  release(): void;
+  release: () => void;
   /** A listener has been attached: it is shown, soon, what still waits. */
-  attached(audience: Audience, listener: MessageListener, context: unknown, once: boolean): void;
-  receive(options?: ReceiveOptions): Promise<Message>;
-  stream(options: StreamOptions): PieceStream;
-  iterate(refusal: () => ConnectionClosed): AsyncIterableIterator<Message, undefined>;
+  attached: (
+    audience: Audience,
+    listener: MessageListener,
+    context: unknown,
+    once: boolean,
+  ) => void;
+  receive: (options?: ReceiveOptions) => Promise<Message>;
+  stream: (options: StreamOptions) => PieceStream;
+  iterate: (refusal: () => ConnectionClosed) => AsyncIterableIterator<Message, undefined>;
   /** Nothing more comes: those who wait get `pending`, later ones `error`. */
-  end(error: unknown, pending: unknown): void;
+  end: (error: unknown, pending: unknown) => void;
 }
 
 /** With listeners and nobody who pulls, so much is kept for a `receive()` right after opening. */
@@ -128,7 +133,6 @@ export function makeInbox(
       );
     },
     end(error, pending) {
-      release();
       queue.end(error, pending);
       streaming?.end(pending);
     },
@@ -239,7 +243,7 @@ export function makeInbox(
         },
         fail(error) {
           settle();
-          reject(error as Error);
+          reject(error);
         },
       };
       const giveUp = (error: unknown): void => {

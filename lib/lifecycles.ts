@@ -6,9 +6,9 @@ import type { SocketState } from './enumerations.js';
 
 /** Where a connection is in its life. */
 export interface Lifecycle {
-  state(): SocketState;
+  state: () => SocketState;
   /** Moves on to a later state; a state once left never comes back. */
-  move(next: SocketState): void;
+  move: (next: SocketState) => void;
 }
 
 /** @param onMove told of each move */

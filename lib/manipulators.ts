@@ -54,9 +54,9 @@ export interface ConverseParts {
   /** Emits the same messages. */
   readonly audience?: Audience | undefined;
   /** Awaited before our Close frame goes out. */
-  beforeClose?(code: number, reason: string): void | Promise<void>;
+  beforeClose?: (code: number, reason: string) => void | Promise<void>;
   /** Awaited before `close` is emitted. */
-  afterClose?(info: CloseInfo): void | Promise<void>;
+  afterClose?: (info: CloseInfo) => void | Promise<void>;
 }
 
 /**
@@ -135,7 +135,6 @@ export class Converse extends EventEmitter<ConverseEvents> {
    * still given.
    * @throws {ConnectionClosed} when there is none and none will come; TimeoutError after `timeout`
    */
-  receive(options?: ReceiveOptions & { text?: undefined }): Promise<Message>;
   receive(options: ReceiveOptions & { text: true }): Promise<string>;
   receive(options: ReceiveOptions & { text: false }): Promise<Buffer>;
   receive(options?: ReceiveOptions): Promise<Message>;
@@ -221,7 +220,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
     listener: (...args: ConverseEvents[E]) => void,
     context?: unknown,
   ): this {
-    super.on(event, listener as never, context);
+    super.on(event, listener, context);
     return this.attached(this, event, listener, context);
   }
 
@@ -238,7 +237,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
     listener: (...args: ConverseEvents[E]) => void,
     context?: unknown,
   ): this {
-    super.once(event, listener as never, context);
+    super.once(event, listener, context);
     return this.attached(this, event, listener, context, true);
   }
 

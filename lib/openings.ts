@@ -10,21 +10,21 @@ import { makeAlarm } from './timers.js';
 export interface OpeningAttempt {
   readonly signal: AbortSignal;
   /** Whether the caller wanted the end: then it is no failure. */
-  wanted(): boolean;
+  wanted: () => boolean;
   /** It has come so far. */
-  reach(phase: Phase): void;
+  reach: (phase: Phase) => void;
   /** The caller wants no connection any more. */
-  giveUp(reason: unknown): void;
+  giveUp: (reason: unknown) => void;
   /** Ends the attempt: what is awaited rejects with the reason. */
-  abort(reason: unknown): void;
+  abort: (reason: unknown) => void;
   /** Waits for a step, but not beyond the attempt's end. */
-  step<T>(work: () => T | Promise<T>): Promise<T>;
+  step: <T>(work: () => T | Promise<T>) => Promise<T>;
   /** The step that opens the transport, which is destroyed with the attempt, even if it comes late. */
-  open(work: () => Duplex | Promise<Duplex>): Promise<Duplex>;
+  open: (work: () => Duplex | Promise<Duplex>) => Promise<Duplex>;
   /** It has come to its end: nothing of it is left behind. */
-  end(): void;
+  end: () => void;
   /** Whether the process lives on for it. */
-  hold(alive: boolean): void;
+  hold: (alive: boolean) => void;
 }
 
 /** @param timeout milliseconds for everything from DNS to the end of the handshake; 0: no limit */

@@ -35,47 +35,47 @@ export interface SendOptions {
 export interface OutboxHost {
   readonly highWaterMark: number;
   /** Bytes that wait to be sent. */
-  buffered(): number;
+  buffered: () => number;
   /** Packs one frame, and lets it go; a large one that is compressed takes its time. */
-  write(
+  write: (
     fin: boolean,
     code: DataFrames,
     data: string | Buffer,
     compress?: boolean,
-  ): void | Promise<void>;
+  ) => void | Promise<void>;
   /**
    * Why nothing can be sent any more; undefined while it can.
    * @param late for a message that was accepted before
    */
-  refusal(late?: boolean): Error | undefined;
+  refusal: (late?: boolean) => Error | undefined;
   /** A message cannot be completed: the connection fails. */
-  fail(error: FrameError): void;
+  fail: (error: FrameError) => void;
 }
 
 /** Sends messages, whole or in pieces, and tells when there is room for more. */
 export interface Outbox {
-  send(data: SendData, options?: SendOptions): Promise<void>;
+  send: (data: SendData, options?: SendOptions) => Promise<void>;
   /** Resolves once there is room. */
-  drained(): Promise<void>;
+  drained: () => Promise<void>;
   /** Bytes have been taken. Tells whether senders waited for it, and have room now. */
-  relieve(): boolean;
+  relieve: () => boolean;
   /** Resolves once all that was sent, and can be completed, is packed; undefined if it is now. */
-  whenSettled(): Promise<void> | undefined;
+  whenSettled: () => Promise<void> | undefined;
   /** Nothing can be sent any more. */
-  end(error: unknown): void;
+  end: (error: unknown) => void;
 }
 
 /** A message, or a piece of one, that is at hand. */
 type Piece = string | Buffer | Blob;
 
 interface Source {
-  next(): Promise<IteratorResult<Data>> | IteratorResult<Data>;
-  return?(): unknown;
+  next: () => Promise<IteratorResult<Data>> | IteratorResult<Data>;
+  return?: () => unknown;
 }
 
 interface Settler {
-  resolve(): void;
-  reject(error: unknown): void;
+  resolve: () => void;
+  reject: (error: unknown) => void;
 }
 
 const DONE = Promise.resolve();
@@ -109,7 +109,7 @@ export function makeOutbox(host: OutboxHost): Outbox {
       try {
         return sendAny(data, options);
       } catch (error) {
-        return Promise.reject(error as Error);
+        return Promise.reject(error);
       }
     },
     drained,
@@ -223,7 +223,7 @@ export function makeOutbox(host: OutboxHost): Outbox {
         };
         const fail = (error: unknown): void => {
           waiting.delete(settler);
-          reject(error as Error);
+          reject(error);
         };
         add(() => {
           const working = work();
@@ -351,5 +351,5 @@ function notText(): TypeError {
 
 function endSource(source: Source): void {
   // Whatever it says to that is nobody's any more.
-  void quietly((async () => source.return?.())());
+  void quietly(Promise.resolve().then(() => source.return?.()));
 }

@@ -48,16 +48,16 @@ export function packHeader(
  */
 export interface Output {
   /** Bytes packed and not yet handed on. */
-  pending(): number;
+  pending: () => number;
   /** Holds frames back until {@link uncork}: the replies to one read leave together. */
-  cork(): void;
-  uncork(): void;
+  cork: () => void;
+  uncork: () => void;
   /** Packs one frame of text. `first` is its first byte: FIN, RSV and opcode. */
-  packText(first: number, text: string): void;
+  packText: (first: number, text: string) => void;
   /** Packs one frame of bytes, which are copied. `first` is its first byte. */
-  packBytes(first: number, data: Buffer): void;
+  packBytes: (first: number, data: Buffer) => void;
   /** Hands on all that is packed. */
-  flush(): void;
+  flush: () => void;
 }
 
 /** Makes the part of a codec that packs. */

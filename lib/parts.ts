@@ -70,22 +70,22 @@ export interface Extension {
    * @returns what is left of the bytes, for `resume()` once others have had their turn
    * @throws FrameError
    */
-  decode(
+  decode: (
     bytes: Buffer,
     last: boolean,
     most: number,
     output: (bytes: Buffer, done: boolean) => void,
-  ): Buffer | undefined;
+  ) => Buffer | undefined;
   /** Goes on with what `decode()` or `resume()` left. */
-  resume(
+  resume: (
     rest: Buffer,
     last: boolean,
     output: (bytes: Buffer, done: boolean) => void,
-  ): Buffer | undefined;
+  ) => Buffer | undefined;
   /** The payload that carries these bytes of a message. */
-  encode(bytes: Buffer, last: boolean): Buffer;
+  encode: (bytes: Buffer, last: boolean) => Buffer;
   /** Lets go of all memory. */
-  close(): void;
+  close: () => void;
 }
 
 /**
@@ -93,7 +93,7 @@ export interface Extension {
  * `false` that they may be once `free` has been called.
  */
 export interface ByteSink {
-  write(bytes: Buffer, free: () => void): boolean;
+  write: (bytes: Buffer, free: () => void) => boolean;
 }
 
 const WS_URI = /^wss?:\/\/[^/?#\\]+((?:[/?][^#\\]*)?)$/i;

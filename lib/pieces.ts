@@ -20,11 +20,16 @@ export interface StreamOptions {
  * binary. While they are not read, reading from the socket pauses. Leaving the loop drops the rest
  * of the message.
  */
-export type PieceStream = AsyncIterableIterator<Message, undefined>;
+export type PieceStream = PullIterator<Message>;
 
 /** Someone who waits for a message, whole or, at the sink, in pieces. */
 export interface PieceWaiter extends Waiter<Message> {
   readonly sink?: PieceSink;
+}
+
+/** An iterator that can be left at any time. */
+export interface PullIterator<T> extends AsyncIterableIterator<T, undefined> {
+  return: () => Promise<IteratorResult<T, undefined>>;
 }
 
 const DONE = { value: undefined, done: true } as const;
@@ -34,7 +39,7 @@ export function pullIterator<T>(
   wait: (waiter: Waiter<T>) => void,
   over: (error: unknown) => boolean,
   leave: () => void,
-): AsyncIterableIterator<T, undefined> {
+): PullIterator<T> {
   let left = false;
   return {
     next: () =>
@@ -51,7 +56,7 @@ export function pullIterator<T>(
             },
             fail: (error) => {
               if (over(error)) end();
-              else reject(error as Error);
+              else reject(error);
             },
           });
         }

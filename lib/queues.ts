@@ -5,8 +5,8 @@
 
 /** Someone who waits for the next item. */
 export interface Waiter<T> {
-  give(item: T): void;
-  fail(error: unknown): void;
+  give: (item: T) => void;
+  fail: (error: unknown) => void;
 }
 
 /** A first-in, first-out list that does not move its items. */
@@ -56,17 +56,17 @@ export interface PullQueue<T> {
   readonly items: Fifo<T>;
   readonly waiters: Fifo<Waiter<T>>;
   /** Bytes that wait. */
-  bytes(): number;
+  bytes: () => number;
   /** Gives the item to the first who waits, if someone does. */
-  offer(item: T): boolean;
+  offer: (item: T) => boolean;
   /** Keeps the item for later. */
-  keep(item: T, bytes: number): void;
+  keep: (item: T, bytes: number) => void;
   /** The waiter gets the first item now, or the next that comes, or the error of the end. */
-  wait(waiter: Waiter<T>): void;
+  wait: (waiter: Waiter<T>) => void;
   /** Forgets what waits. */
-  forget(): void;
+  forget: () => void;
   /** Nothing more comes: those who wait get `pending`, later ones `error`. */
-  end(error: unknown, pending?: unknown): void;
+  end: (error: unknown, pending?: unknown) => void;
 }
 
 /**

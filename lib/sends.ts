@@ -13,17 +13,17 @@ export type SendTask = () => void | Promise<void>;
  */
 export interface SendQueue {
   /** Whether a message can go out now, without waiting for others. */
-  idle(): boolean;
+  idle: () => boolean;
   /** Whether a message in pieces has been begun by a call, and not ended. */
-  inPieces(): boolean;
+  inPieces: () => boolean;
   /** A whole message. */
-  add(task: SendTask): void;
+  add: (task: SendTask) => void;
   /** A piece of the message in pieces, or its first. */
-  addPiece(task: SendTask, last: boolean): void;
+  addPiece: (task: SendTask, last: boolean) => void;
   /** Resolves once everything that can be sent has been: an unfinished message may be left. */
-  whenSettled(): Promise<void> | undefined;
+  whenSettled: () => Promise<void> | undefined;
   /** Forgets what waits; a task that runs is left to end by itself. */
-  clear(): void;
+  clear: () => void;
 }
 
 interface Slot {
@@ -38,7 +38,7 @@ export function makeSendQueue(): SendQueue {
   /** The message whose pieces are still coming. */
   let open: Slot | undefined;
   let running: Promise<void> | undefined;
-  let idlers: (() => void)[] = [];
+  const idlers: (() => void)[] = [];
 
   const enter = (slot: Slot, task: SendTask): void => {
     slot.tasks.push(task);

@@ -6,12 +6,12 @@
 /** A timer that rings once. */
 export interface Alarm {
   /** Rings in `ms` milliseconds, and not when it was to before. */
-  set(ms: number): void;
-  clear(): void;
+  set: (ms: number) => void;
+  clear: () => void;
   /** Whether it waits to ring. */
-  pending(): boolean;
+  pending: () => boolean;
   /** Lets the process live on for its rings (`true`, as it does at first) or not (`false`). */
-  hold(alive: boolean): void;
+  hold: (alive: boolean) => void;
 }
 
 /**

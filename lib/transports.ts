@@ -2,20 +2,20 @@
  * Byte streams: how one is opened, read without copies, and written without waiting.
  * @packageDocumentation
  */
-import type { Socket, TcpNetConnectOpts } from 'node:net';
+import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
-import { authority } from './values.js';
+import { authority, mustBe } from './values.js';
 
 /** What {@link openTransport} needs besides the options. */
 export interface OpenContext {
   /** Aborts the attempt: the socket is destroyed, the promise rejects with the reason. */
   readonly signal?: AbortSignal | undefined;
   /** Told as the attempt gets on. */
-  onPhase?(phase: Phase): void;
+  onPhase?: (phase: Phase) => void;
 }
 
 type ChunkReader = (chunk: Buffer) => void;
@@ -35,49 +35,72 @@ export async function openTransport(
   options: TransportOptions = {},
   context: OpenContext = {},
 ): Promise<Duplex> {
-  const { ssl, host, port } = remote;
+  const { ssl, host } = remote;
+  const { localAddress } = options;
   // Loaded only when used: importing this package costs neither.
   const net = await import('node:net');
   const { connect } = ssl ? await import('node:tls') : net;
   context.signal?.throwIfAborted();
-  const isIP = net.isIP(host);
+  if (localAddress && !net.isIP(localAddress)) {
+    throw mustBe('localAddress', 'an IP address', localAddress);
+  }
+  const phase = net.isIP(host) ? 'tcp' : 'dns';
   const buffer = (readBuffer ??= Buffer.alloc(65_536));
-  let read: ChunkReader | undefined;
-  const settings: TcpNetConnectOpts & ConnectionOptions = {
-    // RFC 6066 section 3: no IP address in the server name; it is verified all the same.
-    ...(ssl && {
-      ...(!isIP && { servername: host }),
-      ALPNProtocols: ['http/1.1'],
-      ...(options.ssl as TlsOptions | undefined),
-    }),
-    host,
-    port,
-    family: options.family ?? 0,
-    lookup: options.lookup,
-    localAddress: options.localAddress,
-    onread: {
-      buffer,
-      callback: (bytes: number): boolean => {
-        const chunk = buffer.subarray(0, bytes);
-        if (!read) return socket.push(Buffer.from(chunk));
-        read(chunk);
-        return true;
-      },
-    },
+  let read = (chunk: Buffer): unknown => socket.push(Buffer.from(chunk));
+  const onread = {
+    buffer,
+    // A full stream wants no more; a reader that does not pauses the socket itself.
+    callback: (bytes: number): boolean => read(buffer.subarray(0, bytes)) !== false,
   };
-  const socket = (connect as (settings: object) => Socket)(settings);
+  let looked = false;
+  const lookup: LookupFunction | undefined =
+    options.lookup &&
+    ((name, how, done) =>
+      options.lookup?.(name, how, (error, ...found) => {
+        looked = !error;
+        done(error, ...found);
+      }));
+  let socket: Socket;
+  try {
+    const settings = { ...socketSettings(remote, options, phase === 'dns'), lookup, onread };
+    socket = (connect as (settings: object) => Socket)(settings);
+  } catch (cause) {
+    throw connectionError(cause as Error, remote, ssl ? 'tls' : phase);
+  }
   socket.setNoDelay(true);
   fastReaders.set(socket, (reader) => {
     read = reader;
   });
-  await opened(socket, remote, isIP ? 'tcp' : 'dns', context);
+  // A lookup of the user's may have answered within connect().
+  await opened(socket, remote, looked ? 'tcp' : phase, context);
   return socket;
 }
 
-function opened(socket: Socket, remote: Remote, phase: Phase, context: OpenContext): Promise<void> {
+const socketSettings = (
+  { ssl, host, port }: Remote,
+  options: TransportOptions,
+  named: boolean,
+): TcpNetConnectOpts & ConnectionOptions => ({
+  // RFC 6066 section 3: no IP address in the server name; it is verified all the same.
+  ...(ssl && {
+    ...(named && { servername: host }),
+    ALPNProtocols: ['http/1.1'],
+    ...(options.ssl as TlsOptions | undefined),
+  }),
+  host,
+  port,
+  family: options.family ?? 0,
+  localAddress: options.localAddress,
+});
+
+function opened(socket: Socket, remote: Remote, first: Phase, context: OpenContext): Promise<void> {
+  const { ssl } = remote;
   const { signal } = context;
-  const reach = (next: Phase): unknown => context.onPhase?.((phase = next));
-  reach(phase);
+  let phase = first;
+  const reach = (next: Phase): void => {
+    context.onPhase?.((phase = next));
+  };
+  reach(first);
   return new Promise<void>((resolve, reject) => {
     const fail: (reason: unknown) => void = reject;
     const onAbort = (): void => {
@@ -95,23 +118,27 @@ function opened(socket: Socket, remote: Remote, phase: Phase, context: OpenConte
     };
     signal?.addEventListener('abort', onAbort);
     socket
-      .on('lookup', (error: unknown) => error || reach('tcp'))
-      .on('connect', () => remote.ssl && reach('tls'))
+      .on('lookup', (error: unknown) => {
+        if (!error) reach('tcp');
+      })
+      .on('connect', () => {
+        if (ssl) reach('tls');
+      })
       .on('error', onError)
       .on('close', () => {
         onError(new Error('the connection was closed'));
         settle();
       })
-      .on(remote.ssl ? 'secureConnect' : 'connect', settle);
+      .on(ssl ? 'secureConnect' : 'connect', settle);
   });
 }
 
 function connectionError(cause: Error, remote: Remote, phase: Phase): ConnectionError {
   // Several addresses were tried: Node gathers their errors, with no message of its own.
-  const errors = cause instanceof AggregateError ? (cause.errors as Error[]) : [cause];
+  const { errors = [cause] } = cause as { errors?: Error[] };
   const { code = '' } = errors[0] as NodeJS.ErrnoException;
   const kind = /^ECONN(REFUSED|RESET)$/.exec(code)?.[1] ?? 'FAILED';
-  const why = errors.map(({ message }) => message).join('; ');
+  const why = errors.map(({ message }) => message.trim()).join('; ');
   return new ConnectionError(
     (phase === 'tcp' ? `ERR_CONNECTION_${kind}` : `ERR_${phase.toUpperCase()}`) as ErrorCode,
     `cannot connect to ${authority(remote)} (${phase}): ${why}`,

@@ -2,6 +2,8 @@
  * Small things about values that several layers need.
  * @packageDocumentation
  */
+import { ConnectionClosedError, ConnectionClosedOK, type ConnectionClosed } from './exceptions.js';
+
 /** A `TypeError` for an argument of the wrong kind. */
 export const wrongType = (message: string): TypeError =>
   Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
@@ -90,8 +92,16 @@ export function checkSignal(signal: unknown): void {
 /** Tells listeners; what they throw is theirs. */
 export function tell(emitter: object, ...args: unknown[]): void {
   try {
-    (emitter as { emit(...args: unknown[]): void }).emit(...args);
+    (emitter as { emit: (...args: unknown[]) => void }).emit(...args);
   } catch (error) {
     raise(error);
   }
+}
+
+/** The error for a connection that ended with this code. */
+export function connectionClosed(code: number, reason: string, cause?: unknown): ConnectionClosed {
+  const options = cause === undefined ? undefined : { cause };
+  return code === 1000 || code === 1001 || code === 1005
+    ? new ConnectionClosedOK('ERR_CLOSED_OK', code, reason, options)
+    : new ConnectionClosedError('ERR_CLOSED', code, reason, options);
 }

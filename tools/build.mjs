@@ -21,7 +21,15 @@ import { root } from './shared.mjs';
 const require = createRequire(import.meta.url);
 const dist = join(root, 'dist');
 /** The modules that users import. */
-const PUBLIC = ['index', 'converses', 'freams', 'handshakes', 'exceptions', 'enumerations', 'parts'];
+const PUBLIC = [
+  'index',
+  'converses',
+  'freams',
+  'handshakes',
+  'exceptions',
+  'enumerations',
+  'parts',
+];
 /** Holds the fingerprint of what dist/ was built from; not part of the package. */
 const stamp = '.fingerprint';
 

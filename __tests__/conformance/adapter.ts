@@ -42,17 +42,17 @@ export interface Connection {
   /** Resolves once, however the connection ended, a failed handshake included. */
   readonly closed: Promise<Ended>;
   /** Send one message; failures are swallowed. */
-  send(data: Message): void;
-  ping(data: Buffer): void;
+  send: (data: Message) => void;
+  ping: (data: Buffer) => void;
   /** Start the closing handshake. */
-  close(code?: number, reason?: string): void;
+  close: (code?: number, reason?: string) => void;
   /** Drop the connection at once. */
-  terminate(): void;
+  terminate: () => void;
 }
 
 export interface Adapter {
   readonly name: string;
   /** Whether permessage-deflate can be offered; without it those cases are skipped. */
   readonly compression: boolean;
-  connect(uri: string, options: ClientOptions, handlers: Handlers): Connection;
+  connect: (uri: string, options: ClientOptions, handlers: Handlers) => Connection;
 }

@@ -18,10 +18,10 @@ export class Failure extends Error {
 }
 
 export interface FrameHandlers {
-  message(data: Message): void;
-  ping(payload: Buffer): void;
-  pong(payload: Buffer): void;
-  close(code: number | undefined, reason: string): void;
+  message: (data: Message) => void;
+  ping: (payload: Buffer) => void;
+  pong: (payload: Buffer) => void;
+  close: (code: number | undefined, reason: string) => void;
 }
 
 interface Head {
