@@ -135,7 +135,7 @@ test('the error shows the bytes that broke the protocol', async () => {
   peer.send(Buffer.from([0x83, 0x00]));
 
   const { error } = await aws.closed;
-  expect(error?.message).toMatch(/^the server sent reserved opcode 0x3 \(bytes 83\)$/);
+  expect(error?.message).toMatch(/^the server sent .*reserved opcode.*\(bytes 83\)$/);
 });
 
 test('messages before the fault are given, then ConnectionClosed with it as cause', async () => {

@@ -262,6 +262,27 @@ describe('the process', () => {
     expect((await child).lasted).toBeLessThan(9000);
   });
 
+  test('does not wait for a beforeClose that the end of the connection has overtaken', async () => {
+    const server = await listen();
+    const child = runChild(
+      `class Slow extends lib.AioWebSocket { beforeClose() { return new Promise(() => undefined); } }
+      const slow = new Slow(aws.url, { closeTimeout: 15_000 });
+      await slow.createConnection();
+      slow.closeConnection();
+      print((await slow.closed).code);`,
+      server.uri,
+    );
+    const peer = await server.accept();
+    peer.send(close(1001));
+    await peer.closeFrame();
+    peer.socket.end();
+
+    const { lines, lasted } = await child;
+
+    expect(lines).toEqual(['1001']);
+    expect(lasted).toBeLessThan(9000);
+  });
+
   test('lives for it again after ref()', async () => {
     const server = await listen();
     const child = runChild(

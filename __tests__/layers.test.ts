@@ -29,7 +29,8 @@ const FILES: Readonly<Record<string, Layer>> = {
   parts: 'parts',
   options: 'parts',
   queues: 'parts',
-  texts: 'parts',
+  negotiations: 'parts',
+  values: 'parts',
   timers: 'parts',
 
   freams: 'freams',
@@ -43,7 +44,6 @@ const FILES: Readonly<Record<string, Layer>> = {
 
   handshakes: 'handshakes',
   bodies: 'handshakes',
-  headers: 'handshakes',
   requests: 'handshakes',
   responses: 'handshakes',
 
@@ -53,14 +53,15 @@ const FILES: Readonly<Record<string, Layer>> = {
   converses: 'converses',
   alives: 'converses',
   closings: 'converses',
-  hooks: 'converses',
+  compressors: 'converses',
+  cores: 'converses',
+  flows: 'converses',
   inboxes: 'converses',
   lifecycles: 'converses',
   manipulators: 'converses',
   openings: 'converses',
   outboxes: 'converses',
   pieces: 'converses',
-  pings: 'converses',
   sends: 'converses',
 
   reconnects: 'reconnects',

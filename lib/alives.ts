@@ -12,15 +12,13 @@ export interface Watched {
   ping: () => void;
   /** Bytes that the kernel has not taken yet. */
   buffered: () => number;
-  /** Bytes that it has taken so far. */
-  taken: () => number;
   /** The peer is dead. */
   fail: (error: TimeoutError) => void;
 }
 
 /** Listens for life. */
 export interface AliveWatch {
-  /** A byte has come. */
+  /** A byte has come, or one of ours that had to wait has gone. */
   heard: () => void;
   /** Reading begins, or goes on after a pause: silence counts from now. */
   start: () => void;
@@ -28,7 +26,7 @@ export interface AliveWatch {
   hold: () => void;
 }
 
-/** Milliseconds after which a ping or other bytes that wait are looked after. */
+/** Milliseconds after which a ping that waits is looked after. */
 const LOOK = 1000;
 
 /**
@@ -46,8 +44,10 @@ export function watchAlive(
   /** Whether silence has asked for a ping, and when the kernel had taken it: then its clock runs. */
   let pinged = false;
   let pingTaken = 0;
-  let backlog = 0;
-  let taken = 0;
+  /** When the alarm should ring. */
+  let dueAt = Infinity;
+  /** Whether that ping still waits behind other bytes. */
+  let waits = false;
   const heard = (): void => {
     lastHeard = now();
     pinged = false;
@@ -56,6 +56,7 @@ export function watchAlive(
   return {
     heard,
     start() {
+      dueAt = Infinity;
       heard();
       judge();
     },
@@ -63,10 +64,11 @@ export function watchAlive(
   };
 
   function judge(): void {
-    const takenBefore = taken;
-    taken = watched.taken();
-    if (backlog > 0 && taken > takenBefore) heard();
     const time = now();
+    // While our own event loop was busy nobody listened: that was no silence.
+    const late = Math.max(0, time - dueAt);
+    lastHeard = Math.min(time, lastHeard + late);
+    if (pingTaken > 0) pingTaken += late;
     const silent = (ms: number, since: number): boolean => ms > 0 && time >= since + ms;
     const fail = (operation: 'read' | 'pong', ms: number): void => {
       watched.fail(
@@ -85,8 +87,8 @@ export function watchAlive(
       pinged = true;
       watched.ping();
     }
-    backlog = watched.buffered();
-    if (pinged && backlog === 0) pingTaken ||= time;
+    waits = pinged && watched.buffered() > 0;
+    if (pinged && !waits) pingTaken ||= time;
     setAlarm(time);
   }
 
@@ -94,9 +96,12 @@ export function watchAlive(
     const due = (ms: number, since: number): number => (ms > 0 ? since + ms : Infinity);
     const next = Math.min(
       due(readTimeout, lastHeard),
-      pinged ? due(pingTaken && pongTimeout, pingTaken) : due(pingInterval, lastHeard),
-      due(backlog && LOOK, time),
+      due(pingInterval, pinged ? time : lastHeard),
+      pinged ? due(pingTaken && pongTimeout, pingTaken) : Infinity,
+      waits ? time + LOOK : Infinity,
     );
-    if (next < Infinity) alarm.set(Math.max(1, Math.ceil(next - time)));
+    const wait = Math.max(1, Math.ceil(next - time));
+    dueAt = time + wait;
+    if (wait < Infinity) alarm.set(wait);
   }
 }

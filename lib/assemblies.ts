@@ -30,8 +30,8 @@ export interface Assembly {
   most: () => number;
   /** The first frame of a message. */
   begin: (opcode: DataFrames) => void;
-  /** A frame of the message begins: an empty one counts, too. */
-  fragment: () => void;
+  /** A frame of the message begins: an empty one counts, too. `bytes` as it carries them. */
+  fragment: (bytes: number) => void;
   /** Bytes of the message are about to come: the limit is kept before they do. */
   announce: (bytes: number) => void;
   /** Takes payload bytes, which are copied. Returns the message, once whole, unless diverted. */
@@ -53,6 +53,8 @@ const AT_ONCE = 1_048_576;
 export function makeAssembly({ maxPayload, maxFragments }: Numbers): Assembly {
   let opcode = DataFrames.cont;
   let fragments = 0;
+  /** Bytes of the frames so far. */
+  let carried = 0;
   /** Bytes announced by the frames so far. */
   let announced = 0;
   let buffer = NOTHING;
@@ -75,19 +77,24 @@ export function makeAssembly({ maxPayload, maxFragments }: Numbers): Assembly {
     bytes: () => announced,
     begin(first) {
       opcode = first;
-      fragments = announced = 0;
+      fragments = carried = announced = 0;
       sink = wanted;
       wanted = undefined;
       sink?.begin();
     },
     most,
-    fragment() {
+    fragment(bytes) {
       if (++fragments > maxFragments) {
         throw new FrameError(
           'ERR_FRAME_TOO_MANY_FRAGMENTS',
           `a message of more than ${maxFragments} fragments (maxFragments)`,
           StatusCodes.policyViolation,
         );
+      }
+      carried += bytes;
+      // However badly it is compressed; a plain one has a limit of its own.
+      if (carried > most() * 2 + AT_ONCE) {
+        throw tooBig(`a message in frames of ${carried} bytes, above maxPayload ${most()}`);
       }
     },
     announce(bytes) {

@@ -45,7 +45,7 @@ export function readUntil<T>(
     };
     const timer = patience && setTimeout(onEnd, patience);
     transport.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onEnd);
-    if (transport.destroyed) onEnd();
+    if (transport.destroyed || transport.readableEnded) onEnd();
     else transport.resume();
   });
 }

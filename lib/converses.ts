@@ -89,7 +89,7 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
   readonly #numbers: Numbers;
   readonly #lifecycle = makeLifecycle(SocketState.zero, (state, previous) => {
     tell(this, 'state', state, previous);
-    this.#converse?.emit('state', state, previous);
+    if (this.#converse) tell(this.#converse, 'state', state, previous);
   });
   #settleClosed!: (info: CloseInfo) => void;
   #attempt: OpeningAttempt | undefined;
@@ -246,8 +246,10 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     try {
       await this.#open(attempt);
     } catch (error) {
-      await this.#openingFailed(attempt, error as Error);
-      throw error;
+      // A refusal whose body takes long is still a refusal.
+      const failure = (!attempt.wanted() && (await this.#hands?.refused)) || (error as Error);
+      await this.#openingFailed(attempt, failure);
+      throw failure;
     } finally {
       attempt.end();
     }
@@ -411,6 +413,10 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     converse.on('close', onClose);
     await attempt.step(() => this.afterOpen());
     converse.off('close', onClose);
+    if (this.state !== SocketState.connecting) {
+      const { code, reason, error } = await converse.closed;
+      throw error ?? connectionClosed(code, reason);
+    }
     this.#lifecycle.move(SocketState.opened);
     tell(this, 'open');
     converse.release();

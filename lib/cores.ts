@@ -92,7 +92,6 @@ export function makeCore(parts: CoreParts): Core {
       void ping(newPayload());
     },
     buffered,
-    taken: () => sink.taken(),
     fail: (error) => {
       ending.fail(error);
     },
@@ -133,7 +132,7 @@ export function makeCore(parts: CoreParts): Core {
   frames.on('message', (message: Message) => {
     if (!ending.discards()) inbox.deliver(message, frames.messageBytes);
   });
-  frames.on('flow', flow.byQueue);
+  frames.on('flow', flow.byFrames);
   frames.on('error', (error) => {
     ending.fail(error);
   });
@@ -168,7 +167,8 @@ export function makeCore(parts: CoreParts): Core {
     parts.tell('pong', payload, last && now - last.sentAt);
   }
 
-  function onTaken(): void {
+  function onTaken(progress: boolean): void {
+    if (progress) watch.heard();
     if (owedPong && buffered() <= highWaterMark) {
       pong(owedPong);
       owedPong = undefined;

@@ -2,6 +2,7 @@
  * permessage-deflate at work (RFC 7692 section 7.2).
  * @packageDocumentation
  */
+import { kMaxLength } from 'node:buffer';
 import type * as Zlib from 'node:zlib';
 import { StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
@@ -51,8 +52,11 @@ interface Stream {
 
 let scratch: Buffer | undefined;
 
-/** @returns undefined where Node's zlib does not have what this needs */
-function handleCodec(stream: Stream): Codec | undefined {
+/**
+ * @param window bytes to look back on behind a block that is marked as the last; 0: none
+ * @returns undefined where Node's zlib does not have what this needs
+ */
+function handleCodec(stream: Stream, window = 0): Codec | undefined {
   const { _handle: handle, _writeState: state } = stream;
   if (!handle?.writeSync || !state || process.env['AIOWEBSOCKET_DOCUMENTED_ZLIB']) return undefined;
   const { writeSync } = handle;
@@ -60,28 +64,60 @@ function handleCodec(stream: Stream): Codec | undefined {
   handle.onerror = (message) => {
     failure = message;
   };
+  /** What was put out last, in a ring. */
+  const ring = Buffer.allocUnsafe(window);
+  let at = 0;
+  let kept = 0;
+  const out = (scratch ??= Buffer.allocUnsafeSlow(65_536));
+  const write = (input: Buffer): void => {
+    writeSync.call(handle, SYNC_FLUSH, input, 0, input.length, out, 0, out.length);
+  };
+  const keep = (bytes: Buffer): void => {
+    const latest = bytes.length > window ? bytes.subarray(-window) : bytes;
+    const { length } = latest;
+    const copied = latest.copy(ring, at);
+    if (copied < length) latest.copy(ring, 0, copied);
+    at = (at + length) % window;
+    kept = Math.min(window, kept + length);
+  };
+  /** zlib forgets its window with a last block: it gets it back in one that is stored. */
+  const restart = (): void => {
+    stream.reset();
+    const block = Buffer.concat([
+      Buffer.of(0, kept, kept >> 8, ~kept, ~kept >> 8),
+      ...(kept < window ? [] : [ring.subarray(at)]),
+      ring.subarray(0, at),
+    ]);
+    if (kept) write(block);
+  };
   return {
     run(input, slice, output) {
-      const out = (scratch ??= Buffer.allocUnsafeSlow(65_536));
       let rest = input;
       for (let produced = 0; ;) {
-        writeSync.call(handle, SYNC_FLUSH, rest, 0, rest.length, out, 0, out.length);
+        write(rest);
         if (failure) throw new Error(failure);
         const [room = 0, unread = 0] = state;
         rest = rest.subarray(rest.length - unread);
         produced += out.length - room;
         const done = room > 0 && unread === 0;
-        if (room < out.length) output(out.subarray(0, out.length - room), done);
+        if (room < out.length) {
+          const bytes = out.subarray(0, out.length - room);
+          if (window) keep(bytes);
+          output(bytes, done);
+        }
         if (done) return NOTHING;
-        // A block was marked as the last (RFC 7692 section 7.2.3.4): what follows begins anew.
+        // A block was marked as the last (RFC 7692 section 7.2.3.4): another may follow.
         if (room > 0) {
-          stream.reset();
+          restart();
           if (rest.equals(TAIL)) return NOTHING;
-        } else if (produced >= slice) return rest;
+          produced += window || 1024;
+        }
+        if (produced >= slice) return rest;
       }
     },
-    reset: () => {
+    reset() {
       stream.reset();
+      at = kept = 0;
     },
     close: () => {
       stream.close();
@@ -89,9 +125,15 @@ function handleCodec(stream: Stream): Codec | undefined {
   };
 }
 
+/** What zlib's synchronous functions give with `info: true`. */
+interface Result {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
+}
+
 /** With documented means: what came before is handed on as a dictionary. */
 function documentedCodec(
-  transform: (input: Buffer, dictionary?: Buffer) => Buffer,
+  transform: (input: Buffer, options: Zlib.ZlibOptions) => unknown,
   inflates: boolean,
 ): Codec {
   let window = NOTHING;
@@ -100,10 +142,16 @@ function documentedCodec(
   };
   return {
     run(input, _slice, output) {
-      const result = transform(input, window.length > 0 ? window : undefined);
-      window = Buffer.from(Buffer.concat([window, inflates ? result : input]).subarray(-32_768));
-      output(result, true);
-      return NOTHING;
+      const { buffer, engine } = transform(input, {
+        info: true,
+        ...(window.length > 0 && { dictionary: window }),
+      }) as Result;
+      window = Buffer.from(Buffer.concat([window, inflates ? buffer : input]).subarray(-32_768));
+      // Behind a block that was marked as the last: what follows has its own turn.
+      const rest = input.subarray(engine.bytesWritten);
+      const done = rest.length === 0 || rest.equals(TAIL);
+      output(buffer, done);
+      return done ? NOTHING : rest;
     },
     reset,
     close: reset,
@@ -132,27 +180,29 @@ export function makeDeflate(
   let most = 0;
 
   const makeInflater = (): Codec => {
-    const codec = handleCodec(createInflateRaw(inflateOptions));
+    const codec = handleCodec(
+      createInflateRaw({ ...inflateOptions, chunkSize: 64 }),
+      parameters.serverNoContextTakeover ? 0 : 1 << inflateOptions.windowBits,
+    );
     streams = codec !== undefined;
     return (
       codec ??
       documentedCodec(
-        (input, dictionary) =>
+        (input, options) =>
           inflateRawSync(input, {
             ...inflateOptions,
-            ...(dictionary && { dictionary }),
+            ...options,
             finishFlush: SYNC_FLUSH,
-            maxOutputLength: most + 1,
+            maxOutputLength: Math.min(most + 1, kMaxLength),
           }),
         true,
       )
     );
   };
   const makeDeflater = (): Codec =>
-    handleCodec(createDeflateRaw(deflateOptions)) ??
+    handleCodec(createDeflateRaw({ ...deflateOptions, chunkSize: 64 })) ??
     documentedCodec(
-      (input, dictionary) =>
-        deflateRawSync(input, { ...deflateOptions, ...(dictionary && { dictionary }) }),
+      (input, options) => deflateRawSync(input, { ...deflateOptions, ...options }),
       false,
     );
 
@@ -170,11 +220,13 @@ export function makeDeflate(
     },
     resume: (rest, last, output) => inflate(inflater as Codec, rest, last, output),
     encode(bytes, last) {
-      if (bytes.length === 0) return last ? EMPTY : bytes;
-      deflater ??= makeDeflater();
       const pieces: Buffer[] = [];
-      deflater.run(bytes, Infinity, (piece) => pieces.push(Buffer.from(piece)));
-      if (last && parameters.clientNoContextTakeover) deflater.reset();
+      if (bytes.length > 0) {
+        deflater ??= makeDeflater();
+        deflater.run(bytes, Infinity, (piece) => pieces.push(Buffer.from(piece)));
+      }
+      if (last && parameters.clientNoContextTakeover) deflater?.reset();
+      if (bytes.length === 0) return last ? EMPTY : bytes;
       const deflated = pieces.length > 1 ? Buffer.concat(pieces) : (pieces[0] as Buffer);
       return last ? deflated.subarray(0, -TAIL.length) : deflated;
     },

@@ -16,6 +16,8 @@ export interface Flow {
   byUser: (paused: boolean) => void;
   /** A queue is full, or has room again. */
   byQueue: (full: boolean) => void;
+  /** The codec works on a large message, or is through with it. */
+  byFrames: (works: boolean) => void;
   /** Pauses or resumes as is now right: when the connection ends, all is read. */
   update: () => void;
 }
@@ -31,6 +33,7 @@ export function makeFlow(
   let paused = false;
   let userPaused = false;
   let fullQueues = 0;
+  let working = false;
 
   const guarded = (parse: () => unknown): void => {
     try {
@@ -68,6 +71,10 @@ export function makeFlow(
       fullQueues += full ? 1 : -1;
       update();
     },
+    byFrames(works) {
+      working = works;
+      update();
+    },
     update,
   };
 
@@ -78,7 +85,8 @@ export function makeFlow(
 
   function update(): void {
     const ends = ending().begun();
-    const pause = !ends && (userPaused || fullQueues > 0);
+    // What the peer sent last may stand behind the large message.
+    const pause = working || (!ends && (userPaused || fullQueues > 0));
     if (ends || pause) watch.hold();
     if (!reading || pause === paused) return;
     paused = pause;

@@ -166,6 +166,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#assembly.reset();
     this.#pull().end(error);
     this.#extension?.close();
+    this.#endSlices();
   }
 
   /** Payload bytes of the message that is being told. */
@@ -316,7 +317,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#output.cork();
     try {
       // What listeners feed goes behind what they are told of.
-      for (this.#rest = chunk; this.#rest.length > 0 && !this.#paused;) this.#parseRest();
+      for (this.#rest = chunk; this.#rest.length > 0 && !this.paused;) this.#parseRest();
     } catch (error) {
       this.stop(error as Error);
       throw error;
@@ -403,7 +404,7 @@ export class Frames extends EventEmitter<FramesEvents> {
         this.#assembly.begin(frame.opcode);
         this.#extended = frame.rsv > 0;
       }
-      this.#assembly.fragment();
+      this.#assembly.fragment(length);
       if (!this.#extended) this.#assembly.announce(length);
     }
     this.#remaining = length;
@@ -454,12 +455,15 @@ export class Frames extends EventEmitter<FramesEvents> {
     }
     if (last && !ended) message = assembly.take(NOTHING, 0, 0, true);
     const waited = this.#sliced;
-    this.#sliced = false;
     this.#deliverMessage(message);
-    if (waited) {
-      tell(this, 'flow', false);
-      if (!this.#paused) this.resume();
-    }
+    this.#endSlices();
+    if (waited && !this.#paused) this.resume();
+  }
+
+  #endSlices(): void {
+    if (!this.#sliced) return;
+    this.#sliced = false;
+    tell(this, 'flow', false);
   }
 
   /** A large message must not keep others waiting: it goes on in the next turn. */

@@ -52,6 +52,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** The fields of the request that was sent: what the answer is judged against. */
   #sent: HeaderList = [];
   #requestLine: string | undefined;
+  /** @internal Why the server's answer was refused, while its body is read. */
+  refused: Promise<HandShakeError> | undefined;
   /** @internal What of permessage-deflate was agreed on. */
   deflate: DeflateParameters | undefined;
 
@@ -116,8 +118,11 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     try {
       this.verifyStatus(response);
     } catch (error) {
-      if (error instanceof HandShakeError) error.body = await readBody(this.transport, response);
-      throw error;
+      if (!(error instanceof HandShakeError)) throw error;
+      this.refused = readBody(this.transport, response).then((body) =>
+        Object.assign(error, { body }),
+      );
+      throw await this.refused;
     }
     this.verifyUpgrade(response);
     this.verifyAccept(response);

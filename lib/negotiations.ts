@@ -66,6 +66,7 @@ const RANGES: Readonly<Record<string, readonly [least: number, most: number]>> =
 const NAME = 'permessage-deflate';
 const NO_TAKEOVER = '_no_context_takeover';
 const MAX_BITS = '_max_window_bits';
+const KNOWN = /^(server|client)_(no_context_takeover|max_window_bits)$/;
 
 /**
  * Checks the option `compression`.
@@ -103,6 +104,10 @@ export function offerOf(options: CompressionOptions): string {
     .join('; ');
 }
 
+/** A value may stand in quotes (RFC 6455 section 9.1). */
+const unquote = (value: string): string =>
+  /^".*"$/.test(value) ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value;
+
 /**
  * Takes an element of Sec-WebSocket-Extensions apart.
  * @param isAnswer whether it comes from the server
@@ -114,12 +119,12 @@ function parse(element: string, isAnswer: boolean): DeflateParameters | undefine
   for (const parameter of parameters) {
     const at = parameter.indexOf('=');
     const key = at < 0 ? parameter : trimField(parameter.slice(0, at));
-    const value = at < 0 ? undefined : trimField(parameter.slice(at + 1)).replace(/^"(.*)"$/, '$1');
+    const value = at < 0 ? undefined : unquote(trimField(parameter.slice(at + 1)));
     const isBits = key.endsWith(MAX_BITS);
     const valid = isBits
       ? /^([89]|1[0-5])$/.test(value ?? (isAnswer || key !== `client${MAX_BITS}` ? '' : '15'))
       : key.endsWith(NO_TAKEOVER) && value === undefined;
-    if (!valid || !/^(server|client)_[a-z_]{15,19}$/.test(key) || found.has(key)) return undefined;
+    if (!valid || !KNOWN.test(key) || found.has(key)) return undefined;
     found.set(key, value);
   }
   const bits = (side: string, byDefault: number): number =>
@@ -160,8 +165,9 @@ export function parseAnswer(
     accepted !== undefined &&
     (accepted.serverNoContextTakeover || !offer.serverNoContextTakeover) &&
     accepted.serverMaxWindowBits <= offer.serverMaxWindowBits &&
-    // Our own window may be bounded only where that was offered.
-    (offer.clientMaxWindowBits > 0 || !answer.includes(`client${MAX_BITS}`));
+    // Our own window may be bounded only where that was offered, and not beyond.
+    (accepted.clientMaxWindowBits <= offer.clientMaxWindowBits ||
+      !answer.includes(`client${MAX_BITS}`));
   const offer = offers.find(fits);
   return (
     accepted &&

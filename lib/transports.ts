@@ -163,21 +163,23 @@ export function readTransport(transport: Duplex, onChunk: ChunkReader): void {
   transport.resume();
 }
 
+/** Milliseconds that bytes have to wait for their going to show that the peer lives. */
+const STALL = 100;
+
 /** Writes packed frames to a transport, and tells when it has taken them. */
 export class TransportSink implements ByteSink {
   readonly write: ByteSink['write'];
-  /** Bytes that the kernel has taken so far. */
-  readonly taken: () => number;
-  /** Called when something that was written has been taken. */
-  onTaken: (() => void) | undefined;
+  /** Called when something that was written has been taken; `progress` when it had to wait. */
+  onTaken: ((progress: boolean) => void) | undefined;
 
   constructor(transport: Duplex) {
     // A foreign stream may keep what it was given: then nothing is lent.
     const lends = fastReaders.has(transport);
     // For TCP, nothing waiting means that the kernel has taken it.
     const direct = lends && !('encrypted' in transport);
-    let written = 0;
     let lent: (() => void) | undefined;
+    /** Since when bytes have been waiting without a break. */
+    let waitingSince = Infinity;
     const release = (): void => {
       const free = lent;
       lent = undefined;
@@ -186,18 +188,22 @@ export class TransportSink implements ByteSink {
     const onWritten = (): void => {
       // What a destroyed stream gives back has not been taken; `close` follows.
       if (transport.destroyed) return;
-      if (!transport.writableLength) release();
-      this.onTaken?.();
+      const progress = performance.now() - waitingSince > STALL;
+      if (transport.writableLength === 0) {
+        waitingSince = Infinity;
+        release();
+      }
+      this.onTaken?.(progress);
     };
     transport.once('close', release);
-    this.taken = () => written - transport.writableLength;
     this.write = (bytes, free) => {
       if (!transport.writable) return true;
-      written += bytes.length;
       // Behind bytes that wait already, these would keep a slab for as long as those do.
       const lend = lends && !lent;
       transport.write(lend ? bytes : Buffer.from(bytes), onWritten);
-      if (!lend || (direct && !transport.writableLength)) return true;
+      const taken = transport.writableLength === 0;
+      if (!taken && waitingSince === Infinity) waitingSince = performance.now();
+      if (!lend || (direct && taken)) return true;
       lent = free;
       return false;
     };

@@ -24,6 +24,9 @@ export interface Verdict {
   readonly sawFinal: boolean;
 }
 
+/** Events as text: the same for the same bytes, whether shown as a string or as a Buffer. */
+export const eventsOf = (told: readonly Told[]): string[] => told.map((one) => show(asBytes(one)));
+
 const show = ([event, ...values]: Told): string =>
   [event, ...values.map((value) => Buffer.from(String(value)).toString('hex'))].join(' ');
 
@@ -36,7 +39,7 @@ function verdict(told: readonly Told[], error: unknown, sawFinal: boolean): Verd
   const failure = error as Partial<FrameError> | undefined;
   const isClosed = told.some(([event]) => event === 'close');
   return {
-    events: told.map((one) => show(asBytes(one))),
+    events: eventsOf(told),
     end: failure ? (failure.closeCode ?? -1) : isClosed ? 'closed' : 'open',
     code: failure?.code ?? '',
     message: failure?.message ?? '',

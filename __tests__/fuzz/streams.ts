@@ -93,7 +93,7 @@ export const parameters: fc.Arbitrary<Parameters | undefined> = fc.option(
 );
 
 /** Sizes of chunks, taken in turn; the last one of all is repeated. */
-export const chunking: fc.Arbitrary<number[]> = fc.oneof(
+export const chunking: fc.Arbitrary<readonly number[]> = fc.oneof(
   { weight: 1, arbitrary: fc.constant([1_000_000]) },
   { weight: 1, arbitrary: fc.constant([1]) },
   { weight: 2, arbitrary: fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 8 }) },
