@@ -12,13 +12,15 @@ export interface Watched {
   ping: () => void;
   /** Bytes that the kernel has not taken yet. */
   buffered: () => number;
+  /** Bytes that it has taken so far. */
+  taken: () => number;
   /** The peer is dead. */
   fail: (error: TimeoutError) => void;
 }
 
 /** Listens for life. */
 export interface AliveWatch {
-  /** A byte has come, or one of ours that had to wait has gone. */
+  /** A byte has come. */
   heard: () => void;
   /** Reading begins, or goes on after a pause: silence counts from now. */
   start: () => void;
@@ -26,7 +28,7 @@ export interface AliveWatch {
   hold: () => void;
 }
 
-/** Milliseconds after which a ping that waits is looked after. */
+/** Milliseconds after which bytes that wait are looked at. */
 const LOOK = 1000;
 
 /**
@@ -46,8 +48,9 @@ export function watchAlive(
   let pingTaken = 0;
   /** When the alarm should ring. */
   let dueAt = Infinity;
-  /** Whether that ping still waits behind other bytes. */
-  let waits = false;
+  /** Bytes that waited when last looked at, and those that had gone. */
+  let backlog = 0;
+  let taken = 0;
   const heard = (): void => {
     lastHeard = now();
     pinged = false;
@@ -69,6 +72,7 @@ export function watchAlive(
     const late = Math.max(0, time - dueAt);
     lastHeard = Math.min(time, lastHeard + late);
     if (pingTaken > 0) pingTaken += late;
+    lookAtWriting();
     const silent = (ms: number, since: number): boolean => ms > 0 && time >= since + ms;
     const fail = (operation: 'read' | 'pong', ms: number): void => {
       watched.fail(
@@ -87,9 +91,17 @@ export function watchAlive(
       pinged = true;
       watched.ping();
     }
-    waits = pinged && watched.buffered() > 0;
-    if (pinged && !waits) pingTaken ||= time;
+    if (pinged && watched.buffered() === 0) pingTaken ||= time;
     setAlarm(time);
+  }
+
+  /** What had to wait and goes, or has only begun to wait, is no silence. */
+  function lookAtWriting(): void {
+    const before = taken;
+    taken = watched.taken();
+    const unsent = watched.buffered();
+    if (unsent > 0 ? backlog === 0 || taken > before : backlog > 0) heard();
+    backlog = unsent;
   }
 
   function setAlarm(time: number): void {
@@ -98,7 +110,7 @@ export function watchAlive(
       due(readTimeout, lastHeard),
       due(pingInterval, pinged ? time : lastHeard),
       pinged ? due(pingTaken && pongTimeout, pingTaken) : Infinity,
-      waits ? time + LOOK : Infinity,
+      due(backlog && LOOK, time),
     );
     const wait = Math.max(1, Math.ceil(next - time));
     dueAt = time + wait;

@@ -247,7 +247,8 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
       await this.#open(attempt);
     } catch (error) {
       // A refusal whose body takes long is still a refusal.
-      const failure = (!attempt.wanted() && (await this.#hands?.refused)) || (error as Error);
+      const failure =
+        (attempt.wanted() ? undefined : await this.#hands?.refused) ?? (error as Error);
       await this.#openingFailed(attempt, failure);
       throw failure;
     } finally {

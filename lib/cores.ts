@@ -92,6 +92,7 @@ export function makeCore(parts: CoreParts): Core {
       void ping(newPayload());
     },
     buffered,
+    taken: () => sink.taken(),
     fail: (error) => {
       ending.fail(error);
     },
@@ -167,8 +168,7 @@ export function makeCore(parts: CoreParts): Core {
     parts.tell('pong', payload, last && now - last.sentAt);
   }
 
-  function onTaken(progress: boolean): void {
-    if (progress) watch.heard();
+  function onTaken(): void {
     if (owedPong && buffered() <= highWaterMark) {
       pong(owedPong);
       owedPong = undefined;

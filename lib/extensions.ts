@@ -83,12 +83,10 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
   /** zlib forgets its window with a last block: it gets it back in one that is stored. */
   const restart = (): void => {
     stream.reset();
-    const block = Buffer.concat([
-      Buffer.of(0, kept, kept >> 8, ~kept, ~kept >> 8),
-      ...(kept < window ? [] : [ring.subarray(at)]),
-      ring.subarray(0, at),
-    ]);
-    if (kept) write(block);
+    if (kept === 0) return;
+    const head = Buffer.of(0, kept, kept >> 8, ~kept, ~kept >> 8);
+    const before = ring.subarray(at, kept);
+    write(Buffer.concat([head, before, ring.subarray(0, at)]));
   };
   return {
     run(input, slice, output) {

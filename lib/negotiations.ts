@@ -55,13 +55,13 @@ export interface CompressionOptions {
 }
 
 /** Least, and most, of each option that is a number. */
-const RANGES: Readonly<Record<string, readonly [least: number, most: number]>> = {
-  serverMaxWindowBits: [8, 15],
-  clientMaxWindowBits: [8, 15],
-  threshold: [0, Number.MAX_SAFE_INTEGER],
-  level: [-1, 9],
-  memLevel: [1, 9],
-};
+const RANGES = new Map<string, readonly [least: number, most: number]>([
+  ['serverMaxWindowBits', [8, 15]],
+  ['clientMaxWindowBits', [8, 15]],
+  ['threshold', [0, Number.MAX_SAFE_INTEGER]],
+  ['level', [-1, 9]],
+  ['memLevel', [1, 9]],
+]);
 
 const NAME = 'permessage-deflate';
 const NO_TAKEOVER = '_no_context_takeover';
@@ -75,7 +75,7 @@ const KNOWN = /^(server|client)_(no_context_takeover|max_window_bits)$/;
 export function checkCompression(options: object): void {
   for (const [name, value] of Object.entries(options) as [string, unknown][]) {
     const what = `compression.${name}`;
-    const [least, most] = RANGES[name] ?? [1, 0];
+    const [least, most] = RANGES.get(name) ?? [1, 0];
     const flag = name.endsWith('NoContextTakeover');
     if (!flag && most === 0) throw wrongType(`${what} is no option`);
     if (

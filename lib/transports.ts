@@ -163,14 +163,18 @@ export function readTransport(transport: Duplex, onChunk: ChunkReader): void {
   transport.resume();
 }
 
-/** Milliseconds that bytes have to wait for their going to show that the peer lives. */
-const STALL = 100;
+/** What Node's sockets look at themselves to tell idleness from slow progress. */
+interface HandleOwner extends Duplex {
+  readonly _handle?: { readonly bytesWritten?: number; readonly writeQueueSize?: number } | null;
+}
 
 /** Writes packed frames to a transport, and tells when it has taken them. */
 export class TransportSink implements ByteSink {
   readonly write: ByteSink['write'];
-  /** Called when something that was written has been taken; `progress` when it had to wait. */
-  onTaken: ((progress: boolean) => void) | undefined;
+  /** Bytes written that the kernel has taken, as far as can be seen. */
+  readonly taken: () => number;
+  /** Called when something that was written has been taken. */
+  onTaken: (() => void) | undefined;
 
   constructor(transport: Duplex) {
     // A foreign stream may keep what it was given: then nothing is lent.
@@ -178,8 +182,7 @@ export class TransportSink implements ByteSink {
     // For TCP, nothing waiting means that the kernel has taken it.
     const direct = lends && !('encrypted' in transport);
     let lent: (() => void) | undefined;
-    /** Since when bytes have been waiting without a break. */
-    let waitingSince = Infinity;
+    let written = 0;
     const release = (): void => {
       const free = lent;
       lent = undefined;
@@ -188,22 +191,23 @@ export class TransportSink implements ByteSink {
     const onWritten = (): void => {
       // What a destroyed stream gives back has not been taken; `close` follows.
       if (transport.destroyed) return;
-      const progress = performance.now() - waitingSince > STALL;
-      if (transport.writableLength === 0) {
-        waitingSince = Infinity;
-        release();
-      }
-      this.onTaken?.(progress);
+      if (transport.writableLength === 0) release();
+      this.onTaken?.();
     };
     transport.once('close', release);
+    // A stream tells only when all that it was given is gone; its handle tells meanwhile.
+    this.taken = () => {
+      const { bytesWritten = written, writeQueueSize = transport.writableLength } =
+        (transport as HandleOwner)._handle ?? {};
+      return bytesWritten - writeQueueSize;
+    };
     this.write = (bytes, free) => {
       if (!transport.writable) return true;
+      written += bytes.length;
       // Behind bytes that wait already, these would keep a slab for as long as those do.
       const lend = lends && !lent;
       transport.write(lend ? bytes : Buffer.from(bytes), onWritten);
-      const taken = transport.writableLength === 0;
-      if (!taken && waitingSince === Infinity) waitingSince = performance.now();
-      if (!lend || (direct && taken)) return true;
+      if (!lend || (direct && transport.writableLength === 0)) return true;
       lent = free;
       return false;
     };

@@ -24,6 +24,7 @@ import {
   chunking,
   cut,
   garbage,
+  garbageBytes,
   mutate,
   mutations,
   parameters,
@@ -296,6 +297,14 @@ async function anyAnswer(
   count(`answer: ${whole.code || 'taken'}`);
 }
 
+/** What an offer without parameters comes to. */
+const DEFAULTS: Parameters = {
+  serverNoContextTakeover: false,
+  clientNoContextTakeover: false,
+  serverMaxWindowBits: 15,
+  clientMaxWindowBits: 15,
+};
+
 export const PROPERTIES: Readonly<Record<string, Property>> = {
   incoming: {
     title: 'any messages, in any fragments and chunks, come as they were sent',
@@ -324,23 +333,28 @@ export const PROPERTIES: Readonly<Record<string, Property>> = {
   garbage: {
     title: 'frames of any kind get the verdict that the receiver of ws gives, but for the list',
     runs: 300,
-    property: fc.asyncProperty(garbage, parameters, chunking, chunking, verdicts),
+    property: fc.asyncProperty(
+      fc.tuple(garbage, parameters, chunking, chunking),
+      ([frames, deflate, sizes, othersSizes]) =>
+        verdicts(garbageBytes(frames, deflate), deflate, sizes, othersSizes),
+    ),
   },
   bytes: {
     title: 'any bytes after the handshake end the connection, with a FrameError at the worst',
     runs: 300,
     property: fc.asyncProperty(
-      fc.oneof(
-        garbage,
-        fc
-          .tuple(plans, parameters, mutations)
-          .map(([messages, deflate, changes]) => mutate(serverStream(messages, deflate).wire, changes)),
-      ),
+      garbage,
+      fc.option(mutations, { nil: [] }),
       fc.boolean(),
       chunking,
       fc.boolean(),
       fc.boolean(),
-      anyBytes,
+      (frames, changes, compression, ...rest) =>
+        anyBytes(
+          mutate(garbageBytes(frames, compression ? DEFAULTS : undefined), changes),
+          compression,
+          ...rest,
+        ),
     ),
   },
   answers: {

@@ -197,44 +197,108 @@ export function mutate(wire: Buffer, changes: readonly Mutation[]): Buffer {
   }, wire);
 }
 
-const oneOf = (usual: number, others: readonly number[], weight: number): fc.Arbitrary<number> =>
-  fc.oneof({ weight, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(...others) });
+/** Much out of little. */
+const BOMBS = [1, 4, 16, 64].map((n) =>
+  deflateRawSync(Buffer.alloc(n * 65_536), { finishFlush: constants.Z_SYNC_FLUSH }),
+);
 
 /** A frame of which anything may be wrong. */
-const anyFrame: fc.Arbitrary<Buffer> = fc
-  .record({
-    fin: fc.boolean(),
-    rsv: fc.oneof(
-      { weight: 8, arbitrary: fc.constantFrom(0, 0x40) },
-      { weight: 1, arbitrary: fc.nat(7).map((bits) => bits << 4) },
-    ),
-    opcode: fc.oneof(
-      { weight: 12, arbitrary: fc.constantFrom(0, 0, 1, 2, 8, 9, 0xa) },
-      { weight: 1, arbitrary: fc.nat(15) },
-    ),
-    payload: fc.oneof(
-      fc.uint8Array({ maxLength: 30 }).map(asBuffer),
-      text,
-      binary.map((data) => deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH })),
-      fc.nat(3).map((n) => deflateRawSync(Buffer.alloc(4 ** n * 65_536))),
-    ),
-    mask: fc.option(fc.constant(Buffer.from('mask')), { freq: 20, nil: undefined }),
-    lengthBytes: oneOf(-1, [0, 2, 8], 12),
-    length: oneOf(-1, [0, 1, 126, 65_536, 2 ** 31, 2 ** 53, 2 ** 62], 12),
-  })
-  .map(({ lengthBytes, length, mask, ...parts }) => {
-    const announced = length < 0 ? parts.payload.length : length;
-    const least = announced < 126 ? 0 : announced < 65_536 ? 2 : 8;
+interface AnyFrame {
+  readonly fin: boolean;
+  readonly rsv: number;
+  readonly opcode: number;
+  readonly payload: Buffer;
+  readonly mask: Buffer | undefined;
+  /** Bytes of extended length; fewer than it takes are as many as it takes. */
+  readonly lengthBytes: number;
+  /** The length that is told; -1 for the payload's. */
+  readonly length: number;
+}
+
+const usually = <T>(weight: number, usual: fc.Arbitrary<T>, other: fc.Arbitrary<T>) =>
+  fc.oneof({ weight, arbitrary: usual }, { weight: 1, arbitrary: other });
+
+const deflated: fc.Arbitrary<Buffer> = fc
+  .tuple(fc.oneof(text, binary), fc.constantFrom(constants.Z_SYNC_FLUSH, constants.Z_FINISH))
+  .map(([data, finishFlush]) => deflateRawSync(data, { finishFlush }));
+
+const closeBody: fc.Arbitrary<Buffer> = fc
+  .tuple(usually(3, fc.constantFrom(1000, 1001, 1011, 3000, 4999), fc.nat(65_535)), text)
+  .map(([code, reason]) => Buffer.concat([Buffer.from([code >> 8, code]), reason]).subarray(0, 125));
+
+const anyFrame: fc.Arbitrary<AnyFrame> = fc.record({
+  fin: fc.boolean(),
+  rsv: usually(
+    12,
+    fc.constantFrom(0, 0, 0x40),
+    fc.nat(7).map((bits) => bits << 4),
+  ),
+  opcode: usually(20, fc.constantFrom(0, 0, 0, 1, 2, 2, 2, 8, 9, 0xa), fc.nat(15)),
+  payload: fc.oneof(
+    fc.uint8Array({ maxLength: 30 }).map(asBuffer),
+    text,
+    deflated,
+    closeBody,
+    fc.constantFrom(...BOMBS),
+  ),
+  mask: usually<Buffer | undefined>(40, fc.constant(undefined), fc.constant(Buffer.from('mask'))),
+  lengthBytes: usually(30, fc.constant(-1), fc.constantFrom(2, 8)),
+  length: usually(
+    30,
+    fc.constant(-1),
+    fc.constantFrom(0, 1, 126, 65_536, 99_999, 100_001, 2 ** 31, 2 ** 53, 2 ** 62, 2 ** 63),
+  ),
+});
+
+/** Bytes that may be anything, and often are frames. */
+export interface Garbage {
+  readonly before: readonly Plan[];
+  readonly bytes: Buffer | undefined;
+  readonly frames: readonly AnyFrame[];
+  /** Whether first frames and continuations come in an order that may be. */
+  readonly inOrder: boolean;
+}
+
+export const garbage: fc.Arbitrary<Garbage> = fc.record({
+  before: fc.array(plan, { maxLength: 2 }),
+  bytes: fc.option(fc.uint8Array({ maxLength: 200 }).map(asBuffer), { freq: 9, nil: undefined }),
+  frames: fc.array(anyFrame, { maxLength: 14 }),
+  inOrder: usually(4, fc.constant(true), fc.constant(false)),
+});
+
+/** Leaves the payloads as they are, and makes the heads follow each other as they have to. */
+function putInOrder(frames: readonly AnyFrame[], extended: boolean): AnyFrame[] {
+  let open = false;
+  return frames.map((one) => {
+    if (one.opcode > 7) {
+      const payload = one.payload.subarray(0, 125);
+      return { ...one, payload, fin: true, rsv: one.rsv & ~0x40 };
+    }
+    const isFirst = !open;
+    open = !one.fin;
+    const opcode = isFirst ? one.opcode || 1 : 0;
+    return { ...one, opcode, rsv: isFirst && extended ? one.rsv : one.rsv & ~0x40 };
+  });
+}
+
+export function garbageBytes(
+  { before, bytes, frames, inOrder }: Garbage,
+  deflate: Parameters | undefined,
+): Buffer {
+  const all = inOrder ? putInOrder(frames, deflate !== undefined) : frames;
+  const packed = all.map(({ lengthBytes, length, mask, ...parts }) => {
+    const told = length < 0 ? parts.payload.length : length;
+    const least = told < 126 ? 0 : told < 65_536 ? 2 : 8;
     return frame({
       ...parts,
       ...(mask && { mask }),
-      length: announced,
+      length: BigInt(told),
       lengthBytes: Math.max(least, lengthBytes) as 0 | 2 | 8,
     });
   });
-
-/** Bytes that may be anything, and often begin like frames. */
-export const garbage: fc.Arbitrary<Buffer> = fc.oneof(
-  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 200 }).map(asBuffer) },
-  { weight: 4, arbitrary: fc.array(anyFrame, { maxLength: 8 }).map((all) => Buffer.concat(all)) },
-);
+  return Buffer.concat([
+    serverStream(before, deflate).wire,
+    ...(bytes ? [bytes] : []),
+    ...packed,
+  ]);
+}
