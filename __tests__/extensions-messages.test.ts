@@ -16,6 +16,7 @@ import {
   continuation,
   fragments,
   frame,
+  open,
   Opcode,
   ping,
   pong,
@@ -213,7 +214,6 @@ describe.each(ENGINES)('with %s', (_name, engine) => {
     });
 
     test('of a server that has declined fails with 1002', async () => {
-      const { open } = await import('./helpers/peer.js');
       const pair = await open({ compression: true });
 
       pair.peer.send(text(hello, RSV1));

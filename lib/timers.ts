@@ -70,7 +70,8 @@ export function runHook(
   }
   let timer: NodeJS.Timeout | undefined;
   const limited = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limit);
+    // The connection keeps the process alive while it needs to, not a hook that never ends.
+    timer = setTimeout(resolve, limit).unref();
   });
   void Promise.race([hooked.catch(report), limited]).then(() => {
     clearTimeout(timer);

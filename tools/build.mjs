@@ -13,7 +13,6 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build as bundle } from 'esbuild';
 import { root } from './shared.mjs';
@@ -99,34 +98,40 @@ function compile(format, folder) {
  * @param {string} folder
  */
 async function joinModules(folder) {
+  /** @type {import('esbuild').BuildOptions} */
   const settings = {
     absWorkingDir: root,
     bundle: true,
-    platform: /** @type {const} */ ('node'),
+    platform: 'node',
     target: 'node20.12',
-    external: ['eventemitter3'],
+    external: ['eventemitter3', '../index.js'],
     minifySyntax: true,
     outbase: 'lib',
   };
+  const entryPoints = ['lib/index.ts'];
+  const { metafile } = await bundle({
+    ...settings,
+    entryPoints: PUBLIC.map((name) => `lib/${name}.ts`),
+    format: 'esm',
+    outdir: folder,
+    metafile: true,
+    write: false,
+  });
   await bundle({
     ...settings,
-    entryPoints: [...PUBLIC.map((name) => `lib/${name}.ts`), 'lib/cli/main.ts'],
+    entryPoints: [...entryPoints, 'lib/cli/main.ts'],
     format: 'esm',
-    splitting: true,
-    chunkNames: 'aiowebsocket-[hash]',
     outdir: join(folder, 'esm'),
   });
-  await bundle({
-    ...settings,
-    entryPoints: ['lib/index.ts'],
-    format: 'cjs',
-    outdir: join(folder, 'cjs'),
-  });
-  for (const name of PUBLIC.filter((one) => one !== 'index')) {
-    const names = Object.keys(await import(pathToFileURL(join(folder, 'esm', `${name}.js`)).href));
+  await bundle({ ...settings, entryPoints, format: 'cjs', outdir: join(folder, 'cjs') });
+  for (const { entryPoint = '', exports: names } of Object.values(metafile.outputs)) {
+    const name = entryPoint.replace(/^lib\/|\.ts$/g, '');
+    if (name === 'index') continue;
     const lines = names.map((one) => `exports.${one} = all.${one};\n`);
     const body = `'use strict';\nconst all = require('./index.js');\n${lines.join('')}`;
     writeFileSync(join(folder, 'cjs', `${name}.js`), body);
+    const list = names.map((one) => `  ${one},\n`).join('');
+    writeFileSync(join(folder, 'esm', `${name}.js`), `export {\n${list}} from './index.js';\n`);
   }
 }
 

@@ -45,7 +45,9 @@ function report(name: string, result: fc.RunDetails<unknown>): void {
   const error = errorInstance instanceof Error ? errorInstance.stack : String(errorInstance);
   const again = `npm run fuzz -- --property ${name} --seed ${seed} --path ${path ?? '0'}`;
   save(file, { property: name, seed, path, again, input: fc.stringify(counterexample), error });
-  print(`FAILED ${name}: ${String(error).slice(0, 2000)}\n  saved in .cache/fuzz/${file}\n  ${again}`);
+  print(
+    `FAILED ${name}: ${String(error).slice(0, 2000)}\n  saved in .cache/fuzz/${file}\n  ${again}`,
+  );
 }
 
 async function runBatch(
@@ -78,7 +80,8 @@ function summary(tallies: ReadonlyMap<string, Tally>, memory: number): void {
     );
   }
   print('\noutcomes');
-  for (const [outcome, times] of [...outcomes].sort()) print(`${String(times).padStart(10)}  ${outcome}`);
+  for (const [outcome, times] of [...outcomes].sort())
+    print(`${String(times).padStart(10)}  ${outcome}`);
   print(`\nlargest resident set: ${Math.round(memory / 2 ** 20)} MiB`);
 }
 
@@ -107,7 +110,9 @@ async function main(): Promise<number> {
 }
 
 process.on('uncaughtException', (error) => {
-  print(`FAILED, outside of everything: ${error.stack ?? String(error)}\n  see .cache/fuzz/current.json`);
+  print(
+    `FAILED, outside of everything: ${error.stack ?? String(error)}\n  see .cache/fuzz/current.json`,
+  );
   process.exit(1);
 });
 void main().then((code) => {

@@ -172,9 +172,7 @@ async function verdicts(
   const [mine, other] = await judge(wire);
   const found = await compare(mine, other, () => judge(Buffer.concat([wire, Buffer.alloc(1)])));
   if (found === undefined) {
-    throw new Error(
-      `ours ${fc.stringify(mine)}\nws ${fc.stringify(other)}`,
-    );
+    throw new Error(`ours ${fc.stringify(mine)}\nws ${fc.stringify(other)}`);
   }
   count(`verdict: ${found}, ${mine.end}`);
 }
@@ -205,7 +203,6 @@ class Client extends AioWebSocket {
       transport.push(null);
     });
   }
-
 }
 
 async function anyBytes(
@@ -245,7 +242,9 @@ function checkError(error: Error | undefined): void {
 }
 
 const ending = ({ code, error }: CloseInfo): string =>
-  error instanceof FrameError ? `FrameError ${error.closeCode}` : `${error?.name ?? 'closed'} ${code}`;
+  error instanceof FrameError
+    ? `FrameError ${error.closeCode}`
+    : `${error?.name ?? 'closed'} ${code}`;
 
 // ---- any answer to the handshake ----
 
@@ -258,7 +257,12 @@ class KnownKey extends HandShake {
 /** What comes of an answer: the fields that matter, or the code of the error. */
 async function judgeAnswer(bytes: Buffer, sizes: readonly number[]): Promise<Judgement> {
   const transport = new MemoryTransport();
-  const options = { protocols: PROTOCOLS, compression: true, maxHeadBytes: 8192, maxHeadFields: 64 };
+  const options = {
+    protocols: PROTOCOLS,
+    compression: true,
+    maxHeadBytes: 8192,
+    maxHeadFields: 64,
+  };
   const handShake = new KnownKey(parseUri('ws://127.0.0.1/'), transport, options);
   await handShake.shake();
   const result = handShake.shakeResult();

@@ -21,7 +21,7 @@ export interface Verdict {
   /** Bytes of the largest message. */
   readonly largest: number;
   /** Whether a final block was met (RFC 7692 section 7.2.3.4). */
-  readonly sawFinal: boolean;
+  readonly sawFinal: () => boolean;
 }
 
 /** Events as text: the same for the same bytes, whether shown as a string or as a Buffer. */
@@ -32,9 +32,15 @@ const show = ([event, ...values]: Told): string =>
 
 /** A message is shown by its bytes: `ws` gives text as a Buffer. */
 const asBytes = (one: Told): Told =>
-  one[0] === 'message' ? ['message', Buffer.from(one[1] as string).toString('latin1'), one[2]] : one;
+  one[0] === 'message'
+    ? ['message', Buffer.from(one[1] as string).toString('latin1'), one[2]]
+    : one;
 
-function verdict(told: readonly Told[], error: unknown, sawFinal: boolean): Verdict {
+function verdict(
+  told: readonly Told[],
+  error: unknown,
+  sawFinal: () => boolean = () => false,
+): Verdict {
   const messages = told.filter((one) => one[0] === 'message').map((one) => one[1]);
   const failure = error as Partial<FrameError> | undefined;
   const isClosed = told.some(([event]) => event === 'close');
@@ -50,38 +56,29 @@ function verdict(told: readonly Told[], error: unknown, sawFinal: boolean): Verd
 
 const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 
-/** Notes whether a final block goes through an extension. */
-function watchFinals(extension: Extension): { extension: Extension; sawFinal: () => boolean } {
-  let seen = false;
-  let history: Buffer = Buffer.alloc(0);
-  let input: Buffer = Buffer.alloc(0);
-  const look = (): void => {
+/** Notes what goes into an extension, to tell whether there was a final block. */
+function watchFinals(
+  extension: Extension,
+  { serverNoContextTakeover }: Parameters,
+): { extension: Extension; sawFinal: () => boolean } {
+  /** Each may have blocks that begin in one message and end in another. */
+  const streams: Buffer[][] = [[]];
+  const hasFinal = (stream: readonly Buffer[]): boolean => {
     try {
-      seen ||= inflate(Buffer.concat([input, TAIL]), history).final;
+      return inflate(Buffer.concat(stream), Buffer.alloc(0)).final;
     } catch {
-      // Malformed, or cut off: and no final block before that.
+      // Malformed, or cut off, with no final block before that.
+      return false;
     }
   };
   return {
-    sawFinal: () => {
-      look();
-      return seen;
-    },
+    sawFinal: () => streams.some(hasFinal),
     extension: {
       ...extension,
       decode(bytes, last, most, output) {
-        const outputs: Buffer[] = [];
-        input = Buffer.concat([input, bytes]);
-        const rest = extension.decode(bytes, last, most, (piece, done) => {
-          outputs.push(Buffer.from(piece));
-          output(piece, done);
-        });
-        if (last) {
-          look();
-          input = Buffer.alloc(0);
-        }
-        history = Buffer.concat([history, ...outputs]).subarray(-32_768);
-        return rest;
+        streams.at(-1)?.push(Buffer.from(bytes), ...(last ? [TAIL] : []));
+        if (last && serverNoContextTakeover) streams.push([]);
+        return extension.decode(bytes, last, most, output);
       },
     },
   };
@@ -89,18 +86,18 @@ function watchFinals(extension: Extension): { extension: Extension; sawFinal: ()
 
 /** This package's codec. Throws what is no FrameError. */
 export function ours(chunks: readonly Buffer[], deflate: Parameters | undefined): Verdict {
-  const watched = deflate && watchFinals(makeDeflate(deflate, {}));
+  const watched = deflate && watchFinals(makeDeflate(deflate, {}), deflate);
   const frames = codec({ ...LIMITS, extension: watched?.extension });
   const told = note(frames);
   try {
     for (const chunk of chunks) frames.feed(chunk);
   } catch (error) {
     if (!(error instanceof FrameError)) throw error;
-    return verdict(told, error, watched?.sawFinal() ?? false);
+    return verdict(told, error, watched?.sawFinal);
   } finally {
     frames.stop();
   }
-  return verdict(told, undefined, watched?.sawFinal() ?? false);
+  return verdict(told, undefined, watched?.sawFinal);
 }
 
 /** What `ws` exports and its types leave out. */
@@ -158,11 +155,13 @@ export async function theirs(
     if (failure || closed) break;
   }
   extension?.cleanup();
-  return verdict(told, failure && withCloseCode(failure), false);
+  return verdict(told, failure && withCloseCode(failure));
 }
 
 /** `ws` keeps the close code behind a symbol. */
 function withCloseCode(error: Error): Error {
-  const symbol = Object.getOwnPropertySymbols(error).find(({ description }) => description === 'status-code');
+  const symbol = Object.getOwnPropertySymbols(error).find(
+    ({ description }) => description === 'status-code',
+  );
   return Object.assign(error, { closeCode: symbol && (error as never)[symbol] });
 }

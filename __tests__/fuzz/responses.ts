@@ -41,7 +41,10 @@ const validFields = fc
     connection: fc.constantFrom('Connection: Upgrade', 'connection: keep-alive, upgrade'),
     accept: fc.constantFrom(`Sec-WebSocket-Accept: ${ACCEPT}`, `sec-websocket-accept:${ACCEPT}\t`),
     protocol: fc.constantFrom('', ...PROTOCOLS.map((name) => `Sec-WebSocket-Protocol: ${name}`)),
-    extensions: fc.constantFrom('', ...EXTENSIONS.map((name) => `Sec-WebSocket-Extensions: ${name}`)),
+    extensions: fc.constantFrom(
+      '',
+      ...EXTENSIONS.map((name) => `Sec-WebSocket-Extensions: ${name}`),
+    ),
     others: fc.array(plainField, { maxLength: 6 }),
   })
   .chain(({ others, ...fields }) =>
@@ -84,8 +87,19 @@ const anyFields = fc.array(
 const statusLine = usually(
   'HTTP/1.1 101 Switching Protocols',
   fc.oneof(
-    fc.constantFrom('HTTP/1.1 101', 'HTTP/1.1 101 ', 'HTTP/1.0 101 OK', 'HTTP/1.1 200 OK', 'HTTP/2 101'),
-    fc.constantFrom('HTTP/1.1 404 Not Found', 'HTTP/1.1 302 Found', 'HTTP/1.1 99 Low', 'ICY 200 OK'),
+    fc.constantFrom(
+      'HTTP/1.1 101',
+      'HTTP/1.1 101 ',
+      'HTTP/1.0 101 OK',
+      'HTTP/1.1 200 OK',
+      'HTTP/2 101',
+    ),
+    fc.constantFrom(
+      'HTTP/1.1 404 Not Found',
+      'HTTP/1.1 302 Found',
+      'HTTP/1.1 99 Low',
+      'ICY 200 OK',
+    ),
     fc.integer({ min: 100, max: 599 }).map((status) => `HTTP/1.1 ${status} Any`),
     anyText,
   ),
@@ -94,7 +108,10 @@ const statusLine = usually(
 
 const rest = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));
 const interim = fc.array(
-  fc.constantFrom('HTTP/1.1 100 Continue\r\n\r\n', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'),
+  fc.constantFrom(
+    'HTTP/1.1 100 Continue\r\n\r\n',
+    'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n',
+  ),
   { maxLength: 2 },
 );
 
