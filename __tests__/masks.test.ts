@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
+import wabt from 'wabt';
 import { Frames } from 'aiowebsocket';
 import { maskBytes, maskingKey } from 'aiowebsocket/masks';
+import { MASKS_WASM } from 'aiowebsocket/masks-wasm';
 import { readFrame, xor } from './helpers/frames.js';
 
 const KEY = Buffer.from('37fa213d', 'hex');
@@ -94,4 +98,42 @@ test('keys do not follow one another by any fixed difference', () => {
 
   expect(new Set(differences).size).toBeGreaterThan(4990);
   expect(new Set(mixed).size).toBeGreaterThan(4990);
+});
+
+describe('where WebAssembly is refused', () => {
+  const { WebAssembly: original } = globalThis as { WebAssembly?: unknown };
+
+  afterEach(() => {
+    Object.assign(globalThis, { WebAssembly: original });
+  });
+
+  test.each([0, 1, 7, 125, 126, 65_535, 65_536, 200_000])(
+    'a message of %i bytes goes out masked all the same',
+    async (length) => {
+      Object.assign(globalThis, { WebAssembly: undefined });
+      let written = Buffer.alloc(0);
+      await jest.isolateModulesAsync(async () => {
+        const { Frames: OtherFrames } = await import('../lib/freams.js');
+        const frames = new OtherFrames((bytes: Buffer) => {
+          written = Buffer.concat([written, bytes]);
+        });
+        const message = Buffer.alloc(length, 'payload');
+
+        frames.write(true, 2, message);
+        frames.flush();
+
+        const header = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+        const key = written.subarray(header, header + 4);
+        const payload = written.subarray(header + 4);
+        expect(message.equals(OtherFrames.messageMask(payload, key))).toBe(true);
+      });
+    },
+  );
+});
+
+test('the WebAssembly module is the one that tools/masks.wat describes', async () => {
+  const source = readFileSync(join(__dirname, '..', 'tools', 'masks.wat'), 'utf8');
+  const module = (await wabt()).parseWat('masks.wat', source, { simd: true });
+
+  expect(Buffer.from(module.toBinary({}).buffer).toString('base64')).toBe(MASKS_WASM);
 });
