@@ -127,6 +127,19 @@ describe.each(ENGINES)('with %s', (_name, engine) => {
     }
   });
 
+  test('a compressed message without a byte is empty, and spoils nothing behind it', async () => {
+    const { converse, peer, compressor } = await openCompressed();
+
+    for (let i = 0; i < 3; i++) {
+      peer.send(text('', RSV1), ...fragments(Opcode.text, ['', '', ''], 4));
+      peer.send(text(compressor.compress('Hello'), RSV1));
+    }
+
+    for (let i = 0; i < 3; i++) {
+      for (const expected of ['', '', 'Hello']) expect(await converse.receive()).toBe(expected);
+    }
+  });
+
   describe('blocks that are marked as the last', () => {
     const chop = (bytes: Buffer, size: number): Buffer[] =>
       Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>

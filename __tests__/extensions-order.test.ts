@@ -220,6 +220,6 @@ describe("zlib's handle", () => {
     expect(await aws.closed).toMatchObject({ code: 1006, error: { closeCode: 1007 } });
     expect((await peer.closeFrame()).payload.readUInt16BE()).toBe(1007);
     expect(errors).toHaveLength(1);
-    await expect(converse.receive()).rejects.toBe(errors[0]);
+    await expect(converse.receive()).rejects.toMatchObject({ closeCode: 1006, cause: errors[0] });
   });
 });

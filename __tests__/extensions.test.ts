@@ -85,47 +85,49 @@ describe.each(ENGINES)('with %s', (_name, engine) => {
         expect(agreed).toContain(`client_max_window_bits=${23 - bits}`);
         expect(agreed.includes('client_no_context')).toBe(clientNoContextTakeover);
       });
-
-      test.each(BITS)('keeps to a window of 2^%i in what it sends', async (clientBits) => {
-        const pair = await openCompressed(
-          { compression: { threshold: 0 } },
-          { clientBits, clientReset: clientNoContextTakeover },
-        );
-
-        for (const message of [QUOTE, QUOTE, FAR, QUOTE, QUOTE]) {
-          void pair.converse.send(message);
-        }
-        await pair.peer.until(() => pair.peer.frames.length === 5);
-
-        // The inflater there fails with what reaches back further than agreed.
-        expect(pair.messages().map(({ length }) => length)).toEqual(
-          [QUOTE, QUOTE, FAR, QUOTE, QUOTE].map(({ length }) => length),
-        );
-        expect(pair.messages()[2]!.equals(FAR)).toBe(true);
-        expect(pair.peer.frames.every(({ rsv }) => rsv === 4)).toBe(true);
-        const [first, second] = pair.peer.frames;
-        expect(second!.payload.length < first!.payload.length).toBe(!clientNoContextTakeover);
-      });
-
-      test.each(BITS)('inflates from a window of 2^%i', async (serverBits) => {
-        const { converse, peer, compressor } = await openCompressed(
-          {},
-          { serverBits, serverReset: serverNoContextTakeover },
-        );
-
-        for (const message of messagesWith(FAR)) {
-          const make = typeof message === 'string' ? text : binary;
-          peer.send(make(compressor.compress(message), { rsv: 4 }));
-        }
-
-        for (const message of messagesWith(FAR)) {
-          const got = await converse.receive();
-          expect(Buffer.from(got).equals(Buffer.from(message))).toBe(true);
-          expect(typeof got).toBe(typeof message);
-        }
-      });
     },
   );
+
+  describe.each([false, true])('a side that forgets between messages: %p', (forgets) => {
+    test.each(BITS)('keeps to a window of 2^%i in what it sends', async (clientBits) => {
+      const pair = await openCompressed(
+        { compression: { threshold: 0 } },
+        { clientBits, clientReset: forgets },
+      );
+
+      for (const message of [QUOTE, QUOTE, FAR, QUOTE, QUOTE]) {
+        void pair.converse.send(message);
+      }
+      await pair.peer.until(() => pair.peer.frames.length === 5);
+
+      // The inflater there fails with what reaches back further than agreed.
+      expect(pair.messages().map(({ length }) => length)).toEqual(
+        [QUOTE, QUOTE, FAR, QUOTE, QUOTE].map(({ length }) => length),
+      );
+      expect(pair.messages()[2]!.equals(FAR)).toBe(true);
+      expect(pair.peer.frames.every(({ rsv }) => rsv === 4)).toBe(true);
+      const [first, second] = pair.peer.frames;
+      expect(second!.payload.length < first!.payload.length).toBe(!forgets);
+    });
+
+    test.each(BITS)('inflates from a window of 2^%i', async (serverBits) => {
+      const { converse, peer, compressor } = await openCompressed(
+        {},
+        { serverBits, serverReset: forgets },
+      );
+
+      for (const message of messagesWith(FAR)) {
+        const make = typeof message === 'string' ? text : binary;
+        peer.send(make(compressor.compress(message), { rsv: 4 }));
+      }
+
+      for (const message of messagesWith(FAR)) {
+        const got = await converse.receive();
+        expect(Buffer.from(got).equals(Buffer.from(message))).toBe(true);
+        expect(typeof got).toBe(typeof message);
+      }
+    });
+  });
 
   test('what was offered of ourselves holds though the server does not repeat it', async () => {
     const compression = { clientNoContextTakeover: true, clientMaxWindowBits: 9, threshold: 0 };

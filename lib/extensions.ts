@@ -176,6 +176,8 @@ export function makeDeflate(
   let collected: Buffer[] = [];
   let streams = true;
   let most = 0;
+  /** Whether a byte has come of the message under way. */
+  let begun = false;
 
   const makeInflater = (): Codec => {
     const codec = handleCodec(
@@ -209,6 +211,10 @@ export function makeDeflate(
     decode(bytes, last, limit, output) {
       inflater ??= makeInflater();
       most = limit;
+      // Of a message without a byte zlib must not see the tail alone: it would wait for the rest.
+      begun ||= bytes.length > 0;
+      if (!begun) return undefined;
+      begun = !last;
       let input = bytes;
       if (!streams) collected.push(Buffer.from(bytes));
       if (last) input = Buffer.concat(streams ? [bytes, TAIL] : [...collected, TAIL]);

@@ -1,6 +1,7 @@
 /** npm run fuzz: the properties under __tests__/fuzz for long; `--help` tells its arguments. */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { clearInterval, setInterval } from 'node:timers';
 import { startBundled } from './bundled.mjs';
 import { root } from './shared.mjs';
 

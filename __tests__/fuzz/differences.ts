@@ -81,8 +81,9 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     name: 'the size of what is compressed',
-    why: '`ws` holds the compressed bytes to maxPayload, too; we only what becomes of them.',
+    why: '`ws` holds the compressed bytes to maxPayload, too; we what becomes of them, and bytes only far beyond.',
     explains: (ours, theirs) =>
+      ours.extended &&
       theirs.end === 1009 &&
       /^WS_ERR_UNSUPPORTED_(MESSAGE_LENGTH|DATA_PAYLOAD_LENGTH)$/.test(theirs.code) &&
       ours.end !== 'closed' &&
@@ -93,6 +94,7 @@ export const DIFFERENCES: readonly Difference[] = [
     name: 'inflating at once',
     why: 'We inflate as the bytes come, `ws` frame by frame: what is wrong shows before the frame is whole, and of two faults the first one counts.',
     explains: (ours, theirs) =>
+      ours.extended &&
       (ours.code === 'ERR_FRAME_PAYLOAD' || ours.code === 'ERR_FRAME_TOO_BIG') &&
       (theirs.end === 'open' || theirs.end === 1007 || theirs.end === 1009) &&
       sameEvents(ours, theirs),

@@ -10,6 +10,7 @@ import {
   HandShakeError,
   parseUri,
   type CloseInfo,
+  type HandShakeResponse,
 } from 'aiowebsocket';
 import fc from 'fast-check';
 import { loadZlib, makeDeflate } from '../../lib/extensions.js';
@@ -17,8 +18,8 @@ import { MemoryTransport } from '../helpers/duplex.js';
 import { codec, note, type Told } from '../helpers/frames.js';
 import { acceptance } from '../helpers/raw-server.js';
 import { compare } from './differences.js';
-import { eventsOf, LIMITS, ours, theirs } from './receivers.js';
-import { answers, KEY, PROTOCOLS, type Answer } from './responses.js';
+import { describeVerdict, eventsOf, LIMITS, ours, theirs } from './receivers.js';
+import { ACCEPT, answers, KEY, PROTOCOLS, type Answer } from './responses.js';
 import {
   chop,
   chunking,
@@ -172,7 +173,7 @@ async function verdicts(
   const [mine, other] = await judge(wire);
   const found = await compare(mine, other, () => judge(Buffer.concat([wire, Buffer.alloc(1)])));
   if (found === undefined) {
-    throw new Error(`ours ${fc.stringify(mine)}\nws ${fc.stringify(other)}`);
+    throw new Error(`ours: ${describeVerdict(mine)}\nws: ${describeVerdict(other)}`);
   }
   count(`verdict: ${found}, ${mine.end}`);
 }
@@ -285,7 +286,24 @@ interface Judgement {
   /** Of the error; empty when the answer was taken. */
   readonly code: string;
   readonly rest?: Buffer;
-  readonly response?: object;
+  readonly response?: Partial<HandShakeResponse>;
+}
+
+/** What no answer is taken without. */
+function checkTaken({ code, response }: Judgement): void {
+  if (code !== '') return;
+  const { status, rawHeaders = [] } = response!;
+  const valuesOf = (wanted: string): string =>
+    rawHeaders
+      .filter(([name]) => name.toLowerCase() === wanted)
+      .map(([, value]) => value)
+      .join();
+  const isRight =
+    status === 101 &&
+    valuesOf('upgrade').toLowerCase() === 'websocket' &&
+    /(^|[ \t,])upgrade($|[ \t,])/i.test(valuesOf('connection')) &&
+    valuesOf('sec-websocket-accept') === ACCEPT;
+  if (!isRight) throw new Error(`taken: ${fc.stringify(response)}`);
 }
 
 async function anyAnswer(
@@ -295,6 +313,7 @@ async function anyAnswer(
   const whole = await judgeAnswer(bytes, [bytes.length + 1]);
   const chopped = await judgeAnswer(bytes, sizes);
   if (isValid) expectSame([whole.code, whole.rest], ['', rest]);
+  checkTaken(whole);
   // Of several faults the first to come counts, and a limit may be met before a line is whole.
   if (![whole.code, chopped.code].includes('ERR_HANDSHAKE_LIMIT')) expectSame(chopped, whole);
   else expectSame(chopped.code !== '', whole.code !== '');

@@ -22,6 +22,8 @@ export interface Verdict {
   readonly largest: number;
   /** Whether a final block was met (RFC 7692 section 7.2.3.4). */
   readonly sawFinal: () => boolean;
+  /** Whether messages may be compressed. */
+  readonly extended: boolean;
 }
 
 /** Events as text: the same for the same bytes, whether shown as a string or as a Buffer. */
@@ -30,17 +32,17 @@ export const eventsOf = (told: readonly Told[]): string[] => told.map((one) => s
 const show = ([event, ...values]: Told): string =>
   [event, ...values.map((value) => Buffer.from(String(value)).toString('hex'))].join(' ');
 
+/** A verdict, to be read. */
+export const describeVerdict = ({ events, end, code, message }: Verdict): string =>
+  `${end} ${code} ${message}\n  ${events.join('\n  ')}`;
+
 /** A message is shown by its bytes: `ws` gives text as a Buffer. */
 const asBytes = (one: Told): Told =>
   one[0] === 'message'
     ? ['message', Buffer.from(one[1] as string).toString('latin1'), one[2]]
     : one;
 
-function verdict(
-  told: readonly Told[],
-  error: unknown,
-  sawFinal: () => boolean = () => false,
-): Verdict {
+function verdict(told: readonly Told[], error: unknown, sawFinal?: () => boolean): Verdict {
   const messages = told.filter((one) => one[0] === 'message').map((one) => one[1]);
   const failure = error as Partial<FrameError> | undefined;
   const isClosed = told.some(([event]) => event === 'close');
@@ -50,7 +52,8 @@ function verdict(
     code: failure?.code ?? '',
     message: failure?.message ?? '',
     largest: Math.max(0, ...messages.map((data) => Buffer.byteLength(data as string))),
-    sawFinal,
+    sawFinal: sawFinal ?? (() => false),
+    extended: sawFinal !== undefined,
   };
 }
 

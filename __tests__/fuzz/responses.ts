@@ -5,7 +5,7 @@ import { mutate, mutations, type Mutation } from './streams.js';
 
 export const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 export const PROTOCOLS = ['chat', 'superchat'];
-const ACCEPT = createHash('sha1')
+export const ACCEPT = createHash('sha1')
   .update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
   .digest('base64');
 
@@ -64,7 +64,10 @@ const anyFields = fc.array(
           fc
             .tuple(
               fc.constantFrom('Upgrade', 'Connection', 'Sec-WebSocket-Accept'),
-              fc.oneof(anyText, fc.constantFrom('websocket', 'upgrade', ACCEPT)),
+              fc.oneof(
+                anyText,
+                fc.constantFrom('websocket', 'upgrade', ACCEPT, ACCEPT.toLowerCase()),
+              ),
             )
             .map(([name, value]) => `${name}: ${value}`),
           fc
