@@ -104,8 +104,8 @@ export class Frames extends EventEmitter<FramesEvents> {
   #pulls: PullQueue<Message> | undefined;
 
   /**
-   * @param write takes packed frames, where any are to be written: a function, which gets bytes of its own, or a
-   * {@link ByteSink}, which gets bytes on loan
+   * @param write takes packed frames, where any are to be written: a function, which gets bytes of
+   * its own, or a {@link ByteSink}, which gets bytes on loan
    * @param options limits
    */
   constructor(write: FramesWrite | ByteSink = noWriter, options: FramesOptions = {}) {

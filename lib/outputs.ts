@@ -123,7 +123,12 @@ export function makeOutput(sink: ByteSink): Output {
     const bytes = used.bytes.subarray(0, end);
     slab = undefined;
     end = 0;
-    if (sink.write(bytes, used.free)) used.free();
+    let taken = true;
+    try {
+      taken = sink.write(bytes, used.free);
+    } finally {
+      if (taken) used.free();
+    }
   }
 
   /** A slab with room for `size` bytes behind what is packed already. */

@@ -331,17 +331,17 @@ const DEFAULTS: Parameters = {
 export const PROPERTIES: Readonly<Record<string, Property>> = {
   incoming: {
     title: 'any messages, in any fragments and chunks, come as they were sent',
-    runs: 250,
+    runs: 150,
     property: fc.asyncProperty(plans, parameters, chunking, rarely, fc.boolean(), incoming),
   },
   outgoing: {
     title: 'any messages, in any fragments, reach a server as they were sent',
-    runs: 250,
+    runs: 150,
     property: fc.asyncProperty(plans, parameters, chunking, fc.boolean(), outgoing),
   },
   verdicts: {
     title: 'a changed stream gets the verdict that the receiver of ws gives, but for the list',
-    runs: 600,
+    runs: 400,
     property: fc.asyncProperty(
       fc.tuple(plans, parameters, mutations, chunking, chunking),
       ([messages, deflate, changes, sizes, othersSizes]) =>
@@ -355,7 +355,7 @@ export const PROPERTIES: Readonly<Record<string, Property>> = {
   },
   garbage: {
     title: 'frames of any kind get the verdict that the receiver of ws gives, but for the list',
-    runs: 300,
+    runs: 200,
     property: fc.asyncProperty(
       fc.tuple(garbage, parameters, chunking, chunking),
       ([frames, deflate, sizes, othersSizes]) =>
@@ -364,7 +364,7 @@ export const PROPERTIES: Readonly<Record<string, Property>> = {
   },
   bytes: {
     title: 'any bytes after the handshake end the connection, with a FrameError at the worst',
-    runs: 300,
+    runs: 200,
     property: fc.asyncProperty(
       garbage,
       fc.option(mutations, { nil: [] }),
@@ -382,7 +382,7 @@ export const PROPERTIES: Readonly<Record<string, Property>> = {
   },
   answers: {
     title: 'any answer to the handshake is taken, or refused with a HandShakeError',
-    runs: 500,
+    runs: 300,
     property: fc.asyncProperty(answers, chunking, anyAnswer),
   },
 };
