@@ -22,6 +22,8 @@ export interface Verdict {
   readonly largest: number;
   /** Whether a final block was met (RFC 7692 section 7.2.3.4). */
   readonly sawFinal: () => boolean;
+  /** Whether a compressed message had no byte at all. */
+  readonly sawNothing: boolean;
   /** Whether messages may be compressed. */
   readonly extended: boolean;
 }
@@ -42,7 +44,7 @@ const asBytes = (one: Told): Told =>
     ? ['message', Buffer.from(one[1] as string).toString('latin1'), one[2]]
     : one;
 
-function verdict(told: readonly Told[], error: unknown, sawFinal?: () => boolean): Verdict {
+function verdict(told: readonly Told[], error: unknown, watched?: Watched): Verdict {
   const messages = told.filter((one) => one[0] === 'message').map((one) => one[1]);
   const failure = error as Partial<FrameError> | undefined;
   const isClosed = told.some(([event]) => event === 'close');
@@ -52,20 +54,27 @@ function verdict(told: readonly Told[], error: unknown, sawFinal?: () => boolean
     code: failure?.code ?? '',
     message: failure?.message ?? '',
     largest: Math.max(0, ...messages.map((data) => Buffer.byteLength(data as string))),
-    sawFinal: sawFinal ?? (() => false),
-    extended: sawFinal !== undefined,
+    sawFinal: watched?.sawFinal ?? (() => false),
+    sawNothing: watched?.sawNothing() ?? false,
+    extended: watched !== undefined,
   };
 }
 
 const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 
-/** Notes what goes into an extension, to tell whether there was a final block. */
-function watchFinals(
-  extension: Extension,
-  { serverNoContextTakeover }: Parameters,
-): { extension: Extension; sawFinal: () => boolean } {
+/** What went through an extension. */
+interface Watched {
+  readonly extension: Extension;
+  readonly sawFinal: () => boolean;
+  readonly sawNothing: () => boolean;
+}
+
+/** Notes what goes into an extension, to tell what was special about it. */
+function watch(extension: Extension, { serverNoContextTakeover }: Parameters): Watched {
   /** Each may have blocks that begin in one message and end in another. */
   const streams: Buffer[][] = [[]];
+  let bytesOfMessage = 0;
+  let nothing = false;
   const hasFinal = (stream: readonly Buffer[]): boolean => {
     try {
       return inflate(Buffer.concat(stream), Buffer.alloc(0)).final;
@@ -76,10 +85,15 @@ function watchFinals(
   };
   return {
     sawFinal: () => streams.some(hasFinal),
+    sawNothing: () => nothing,
     extension: {
       ...extension,
       decode(bytes, last, most, output) {
-        streams.at(-1)?.push(Buffer.from(bytes), ...(last ? [TAIL] : []));
+        bytesOfMessage += bytes.length;
+        const tail = last && bytesOfMessage > 0 ? [TAIL] : [];
+        streams.at(-1)?.push(Buffer.from(bytes), ...tail);
+        nothing ||= last && bytesOfMessage === 0;
+        if (last) bytesOfMessage = 0;
         if (last && serverNoContextTakeover) streams.push([]);
         return extension.decode(bytes, last, most, output);
       },
@@ -89,18 +103,18 @@ function watchFinals(
 
 /** This package's codec. Throws what is no FrameError. */
 export function ours(chunks: readonly Buffer[], deflate: Parameters | undefined): Verdict {
-  const watched = deflate && watchFinals(makeDeflate(deflate, {}), deflate);
+  const watched = deflate && watch(makeDeflate(deflate, {}), deflate);
   const frames = codec({ ...LIMITS, extension: watched?.extension });
   const told = note(frames);
   try {
     for (const chunk of chunks) frames.feed(chunk);
   } catch (error) {
     if (!(error instanceof FrameError)) throw error;
-    return verdict(told, error, watched?.sawFinal);
+    return verdict(told, error, watched);
   } finally {
     frames.stop();
   }
-  return verdict(told, undefined, watched?.sawFinal);
+  return verdict(told, undefined, watched);
 }
 
 /** What `ws` exports and its types leave out. */
