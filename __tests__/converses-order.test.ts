@@ -155,6 +155,20 @@ describe('an iterable', () => {
     expect((await peer.next()).payload.toString()).toBe('next');
   });
 
+  test('whose Blob piece turns out not to be UTF-8 fails the connection with 1011', async () => {
+    const { aws, converse, peer } = await open();
+
+    const first = converse.send(new Blob([Buffer.of(0xff)]), { fin: false, code: DataFrames.text });
+    const second = converse.send('rest', { fin: true });
+
+    await expect(first).rejects.toMatchObject({ code: 'ERR_FRAME_SOURCE', closeCode: 1011 });
+    await expect(second).rejects.toMatchObject({ code: 'ERR_FRAME_SOURCE' });
+    expect((await peer.closeFrame()).payload.readUInt16BE()).toBe(1011);
+    expect(peer.messages).toEqual([]);
+    peer.socket.end();
+    expect((await aws.closed).code).toBe(1006);
+  });
+
   test('that throws after a piece fails the connection with 1011', async () => {
     const { aws, converse, peer } = await open();
     const failure = new Error('disk is gone');

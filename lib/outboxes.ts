@@ -208,7 +208,8 @@ export function makeOutbox(host: OutboxHost): Outbox {
       (task) => {
         queue.addPiece(task, fin);
       },
-      () => writePiece(fin, opcode, kept, compress),
+      // What follows it would go on with a message that lacks this piece.
+      () => (writePiece(fin, opcode, kept, compress) as Promise<void> | undefined)?.catch(abandon),
     );
   }
 
@@ -252,6 +253,19 @@ export function makeOutbox(host: OutboxHost): Outbox {
     return host.write(fin, opcode, data, compress);
   }
 
+  /** A message that cannot be completed takes the connection with it. */
+  function abandon(cause: unknown): never {
+    if (host.refusal(true)) throw cause;
+    const error = new FrameError(
+      'ERR_FRAME_SOURCE',
+      `a message could not be completed: ${String(cause)}`,
+      StatusCodes.internalError,
+      { cause },
+    );
+    host.fail(error);
+    throw error;
+  }
+
   /** Each item is a fragment that goes out as soon as it is there; an empty one ends the message. */
   async function sendPieces(
     source: Source,
@@ -279,15 +293,8 @@ export function makeOutbox(host: OutboxHost): Outbox {
     } catch (cause) {
       if (sources.delete(source)) endSource(source);
       // Where nothing has gone out the connection need not suffer for it.
-      if (opcode === undefined || host.refusal(true)) throw cause;
-      const error = new FrameError(
-        'ERR_FRAME_SOURCE',
-        `a message could not be completed: ${String(cause)}`,
-        StatusCodes.internalError,
-        { cause },
-      );
-      host.fail(error);
-      throw error;
+      if (opcode === undefined) throw cause;
+      return abandon(cause);
     } finally {
       sources.delete(source);
     }
