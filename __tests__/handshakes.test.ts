@@ -53,6 +53,8 @@ describe('Upgrade and Connection', () => {
     ['no Upgrade', { Upgrade: undefined }, 'Upgrade'],
     ['an empty Upgrade', { Upgrade: '' }, 'Upgrade'],
     ['another Upgrade', { Upgrade: 'h2c' }, 'Upgrade'],
+    ['an empty Upgrade behind it', { Upgrade: ['websocket', ''] }, 'Upgrade'],
+    ['an Upgrade with an empty element', { Upgrade: 'websocket,' }, 'Upgrade'],
     ['an Upgrade that only begins so', { Upgrade: 'websocket2' }, 'Upgrade'],
     ['no Connection', { Connection: undefined }, 'Connection'],
     ['another Connection', { Connection: 'close' }, 'Connection'],

@@ -165,7 +165,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** @throws {HandShakeError} unless Upgrade is `websocket` and Connection holds `upgrade` */
   protected verifyUpgrade(response: HandShakeResponse): void {
     const { rawHeaders } = response;
-    if (fieldTokens(rawHeaders, 'Upgrade').join().toLowerCase() !== 'websocket') {
+    // The value itself, not one of a list: an empty element beside it is one too many.
+    if (fieldValues(rawHeaders, 'Upgrade').join().toLowerCase() !== 'websocket') {
       throw wrongField('UPGRADE', response, 'Upgrade', '"websocket"');
     }
     if (!hasToken(rawHeaders, 'Connection', 'upgrade')) {
