@@ -36,9 +36,11 @@ const FILES: Readonly<Record<string, Layer>> = {
   freams: 'freams',
   assemblies: 'freams',
   masks: 'freams',
-  'masks-wasm': 'freams',
+  wasm: 'parts',
+  'wasm-code': 'parts',
   outputs: 'freams',
   utf8: 'freams',
+  chunks: 'freams',
 
   extensions: 'extensions',
 

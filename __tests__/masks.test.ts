@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import wabt from 'wabt';
 import { Frames } from 'aiowebsocket';
 import { maskBytes, maskingKey } from 'aiowebsocket/masks';
-import { MASKS_WASM } from 'aiowebsocket/masks-wasm';
+import { WASM_CODE } from 'aiowebsocket/wasm-code';
 import { readFrame, xor } from './helpers/frames.js';
 
 const KEY = Buffer.from('37fa213d', 'hex');
@@ -131,9 +131,9 @@ describe('where WebAssembly is refused', () => {
   );
 });
 
-test('the WebAssembly module is the one that tools/masks.wat describes', async () => {
-  const source = readFileSync(join(__dirname, '..', 'tools', 'masks.wat'), 'utf8');
-  const module = (await wabt()).parseWat('masks.wat', source, { simd: true });
+test('the WebAssembly module is the one that tools/wasm.wat describes', async () => {
+  const source = readFileSync(join(__dirname, '..', 'tools', 'wasm.wat'), 'utf8');
+  const module = (await wabt()).parseWat('wasm.wat', source, { simd: true });
 
-  expect(Buffer.from(module.toBinary({}).buffer).toString('base64')).toBe(MASKS_WASM);
+  expect(Buffer.from(module.toBinary({}).buffer).toString('base64')).toBe(WASM_CODE);
 });

@@ -4,116 +4,113 @@
  */
 import { TimeoutError } from './exceptions.js';
 import type { Numbers } from './options.js';
-import { makeAlarm } from './timers.js';
+import { Alarm } from './timers.js';
 
 /** What the watch needs of the connection. */
 export interface Watched {
-  /** Sends a ping. */
-  ping: () => void;
+  readonly numbers: Numbers;
   /** Bytes that the kernel has not taken yet. */
-  buffered: () => number;
+  readonly buffered: number;
   /** Bytes that it has taken so far. */
-  taken: () => number;
-  /** The peer is dead. */
-  fail: (error: TimeoutError) => void;
-}
-
-/** Listens for life. */
-export interface AliveWatch {
-  /** A byte has come. */
-  heard: () => void;
-  /** Reading begins, or goes on after a pause: silence counts from now. */
-  start: () => void;
-  /** Reading pauses: silence means nothing. */
-  hold: () => void;
+  readonly taken: number;
+  /** Sends a ping of the watch's own. */
+  probe: () => void;
+  /** The connection cannot go on. */
+  fail: (error: Error) => void;
 }
 
 /** Milliseconds after which bytes that wait are looked at. */
 const LOOK = 1000;
 
 /**
- * Makes a watch. Any byte received is a sign of life, and so is progress with bytes of ours that
- * had to wait: the peer's kernel made room for them.
+ * Listens for life. Any byte received is a sign of it, and so is progress with bytes of ours that
+ * had to wait: the peer's kernel made room for them. Times are whole milliseconds.
  */
-export function watchAlive(
-  { pingInterval, pongTimeout, readTimeout }: Numbers,
-  watched: Watched,
-): AliveWatch {
-  const now = (): number => performance.now();
-  const alarm = makeAlarm(judge);
-  alarm.hold(false);
-  let lastHeard = 0;
+export class AliveWatch extends Alarm {
+  readonly #watched: Watched;
+  #lastHeard = 0;
   /** Whether silence has asked for a ping, and when the kernel had taken it: then its clock runs. */
-  let pinged = false;
-  let pingTaken = 0;
+  #pinged = false;
+  #pingTaken = 0;
   /** When the alarm should ring. */
-  let dueAt = Infinity;
+  #dueAt = 0;
   /** Bytes that waited when last looked at, and those that had gone. */
-  let backlog = 0;
-  let taken = 0;
-  const heard = (): void => {
-    lastHeard = now();
-    pinged = false;
-    pingTaken = 0;
-  };
-  return {
-    heard,
-    start() {
-      dueAt = Infinity;
-      heard();
-      judge();
-    },
-    hold: alarm.clear,
-  };
+  #backlog = 0;
+  #taken = 0;
 
-  function judge(): void {
+  constructor(watched: Watched) {
+    super(false);
+    this.#watched = watched;
+  }
+
+  /** A byte has come. */
+  heard(): void {
+    this.#lastHeard = now();
+    this.#pinged = false;
+    this.#pingTaken = 0;
+  }
+
+  /** Reading begins, or goes on after a pause: silence counts from now. */
+  start(): void {
+    this.#dueAt = 0;
+    this.heard();
+    this.ring();
+  }
+
+  protected override ring(): void {
+    const { pingInterval, pongTimeout, readTimeout } = this.#watched.numbers;
     const time = now();
     // While our own event loop was busy nobody listened: that was no silence.
-    const late = Math.max(0, time - dueAt);
-    lastHeard = Math.min(time, lastHeard + late);
-    if (pingTaken > 0) pingTaken += late;
-    lookAtWriting();
+    const late = this.#dueAt && Math.max(0, time - this.#dueAt);
+    this.#lastHeard = Math.min(time, this.#lastHeard + late);
+    if (this.#pingTaken > 0) this.#pingTaken += late;
+    this.#lookAtWriting();
     const silent = (ms: number, since: number): boolean => ms > 0 && time >= since + ms;
-    const fail = (operation: 'read' | 'pong', ms: number): void => {
-      watched.fail(
-        new TimeoutError(`nothing came for ${ms} ms (${operation}Timeout)`, operation, 'open'),
-      );
-    };
-    if (silent(readTimeout, lastHeard)) {
-      fail('read', readTimeout);
+    if (silent(readTimeout, this.#lastHeard)) {
+      this.#fail('read', readTimeout);
       return;
     }
-    if (pingTaken > 0 && silent(pongTimeout, pingTaken)) {
-      fail('pong', pongTimeout);
+    if (this.#pingTaken > 0 && silent(pongTimeout, this.#pingTaken)) {
+      this.#fail('pong', pongTimeout);
       return;
     }
-    if (!pinged && silent(pingInterval, lastHeard)) {
-      pinged = true;
-      watched.ping();
+    if (!this.#pinged && silent(pingInterval, this.#lastHeard)) {
+      this.#pinged = true;
+      this.#watched.probe();
     }
-    if (pinged && watched.buffered() === 0) pingTaken ||= time;
-    setAlarm(time);
+    if (this.#pinged && this.#watched.buffered === 0) this.#pingTaken ||= time;
+    this.#setAlarm(time);
+  }
+
+  #fail(operation: 'read' | 'pong', ms: number): void {
+    const message = `nothing came for ${ms} ms (${operation}Timeout)`;
+    this.#watched.fail(new TimeoutError(message, operation, 'open'));
   }
 
   /** What had to wait and goes, or has only begun to wait, is no silence. */
-  function lookAtWriting(): void {
-    const before = taken;
-    taken = watched.taken();
-    const unsent = watched.buffered();
-    if (unsent > 0 ? backlog === 0 || taken > before : backlog > 0) heard();
-    backlog = unsent;
+  #lookAtWriting(): void {
+    const before = this.#taken;
+    const { taken, buffered } = this.#watched;
+    this.#taken = taken;
+    if (buffered > 0 ? this.#backlog === 0 || taken > before : this.#backlog > 0) this.heard();
+    this.#backlog = buffered;
   }
 
-  function setAlarm(time: number): void {
+  #setAlarm(time: number): void {
+    const { pingInterval, pongTimeout, readTimeout } = this.#watched.numbers;
     const due = (ms: number, since: number): number => (ms > 0 ? since + ms : Infinity);
     const next = Math.min(
-      due(readTimeout, lastHeard),
-      due(pingInterval, pinged ? time : lastHeard),
-      pinged ? due(pingTaken && pongTimeout, pingTaken) : Infinity,
-      due(backlog && LOOK, time),
+      due(readTimeout, this.#lastHeard),
+      due(pingInterval, this.#pinged ? time : this.#lastHeard),
+      this.#pinged ? due(this.#pingTaken && pongTimeout, this.#pingTaken) : Infinity,
+      due(this.#backlog && LOOK, time),
     );
-    const wait = Math.max(1, Math.ceil(next - time));
-    dueAt = time + wait;
-    if (wait < Infinity) alarm.set(wait);
+    if (next === Infinity) return;
+    const wait = Math.max(1, next - time);
+    this.#dueAt = time + wait;
+    this.set(wait);
   }
 }
+
+/** Whole milliseconds: they need no memory of their own. */
+const now = (): number => Math.ceil(performance.now());

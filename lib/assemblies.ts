@@ -20,178 +20,190 @@ export interface PieceSink {
   end: (error?: unknown) => void;
 }
 
-/** The message that is being received. */
-export interface Assembly {
-  /** Whether a message has begun and not ended. */
-  open: () => boolean;
-  /** Bytes of the message, announced so far. */
-  bytes: () => number;
-  /** Bytes that it may have. */
-  most: () => number;
-  /** The first frame of a message. */
-  begin: (opcode: DataFrames) => void;
-  /** A frame of the message begins: an empty one counts, too. `bytes` as it carries them. */
-  fragment: (bytes: number) => void;
-  /** Bytes of the message are about to come: the limit is kept before they do. */
-  announce: (bytes: number) => void;
-  /** Takes payload bytes, which are copied. Returns the message, once whole, unless diverted. */
-  take: (chunk: Buffer, from: number, to: number, last: boolean) => Message | undefined;
-  /** Lets go of the message under way. */
-  reset: () => void;
-  /** The message under way, or else the next one, goes to this sink. */
-  divert: (sink: PieceSink) => void;
-  /** Nothing goes to this sink any more; what is left of its message is dropped. */
-  undivert: (sink: PieceSink) => void;
-}
-
-const nothing = (): void => undefined;
 const NOTHING: Buffer = Buffer.alloc(0);
 /** A message that is announced to be no longer gets all its memory at once. */
 const AT_ONCE = 1_048_576;
+const nothing = (): void => undefined;
 
-/** Makes the part of a codec that joins payloads. */
-export function makeAssembly({ maxPayload, maxFragments }: Numbers): Assembly {
-  let opcode = DataFrames.cont;
-  let fragments = 0;
+/** A message that comes in parts: of several frames, of several chunks, or from an extension. */
+export class Assembly {
+  readonly #numbers: Numbers;
+  #opcode = DataFrames.cont;
+  #fragments = 0;
   /** Bytes of the frames so far. */
-  let carried = 0;
-  /** Bytes announced by the frames so far. */
-  let announced = 0;
-  let buffer = NOTHING;
-  let length = 0;
+  #carried = 0;
+  /** Bytes of the message, announced so far. */
+  bytes = 0;
+  #buffer = NOTHING;
+  #length = 0;
   /** Bytes of text before this are valid UTF-8. */
-  let checked = 0;
-  let wanted: PieceSink | undefined;
-  let sink: PieceSink | undefined;
+  #checked = 0;
+  #wanted: PieceSink | undefined;
+  #sink: PieceSink | undefined;
 
-  const most = (): number => sink?.maxPayload ?? maxPayload;
-  const isText = (): boolean => opcode === DataFrames.text;
-  const reset = (): void => {
-    opcode = DataFrames.cont;
-    buffer = NOTHING;
-    length = checked = 0;
-    sink = undefined;
-  };
-  return {
-    open: () => opcode !== DataFrames.cont,
-    bytes: () => announced,
-    begin(first) {
-      opcode = first;
-      fragments = carried = announced = 0;
-      sink = wanted;
-      wanted = undefined;
-      sink?.begin();
-    },
-    most,
-    fragment(bytes) {
-      if (++fragments > maxFragments) {
-        throw new FrameError(
-          'ERR_FRAME_TOO_MANY_FRAGMENTS',
-          `a message of more than ${maxFragments} fragments (maxFragments)`,
-          StatusCodes.policyViolation,
-        );
-      }
-      carried += bytes;
-      // However badly it is compressed; a plain one has a limit of its own.
-      if (carried > most() * 2 + AT_ONCE) {
-        throw tooBig(`a message in frames of ${carried} bytes, above maxPayload ${most()}`);
-      }
-    },
-    announce(bytes) {
-      announced += bytes;
-      if (announced > most()) {
-        throw tooBig(`a message of ${announced} bytes, above maxPayload ${most()}`);
-      }
-    },
-    take(chunk, from, to, last) {
-      if (last && length === 0 && !sink) return whole(chunk, from, to);
-      append(chunk, from, to);
-      if (isText()) check(last);
-      if (sink) handOn(sink, last);
-      else if (last) return assembled();
-      return undefined;
-    },
-    reset,
-    divert(next) {
-      if (opcode === DataFrames.cont || sink) wanted = next;
-      else {
-        sink = next;
-        next.begin();
-        handOn(next, false);
-      }
-    },
-    undivert(dropped) {
-      if (wanted === dropped) wanted = undefined;
-      if (sink === dropped) {
-        sink = { maxPayload: dropped.maxPayload, begin: nothing, piece: nothing, end: nothing };
-      }
-    },
-  };
-
-  /** A message that one chunk holds whole: no copy but the one the user gets. */
-  function whole(chunk: Buffer, from: number, to: number): Message {
-    const asText = isText();
-    opcode = DataFrames.cont;
-    if (asText) return decodeUtf8(chunk, from, to) ?? invalid(chunk, from, to);
-    const data = Buffer.allocUnsafe(to - from);
-    chunk.copy(data, 0, from, to);
-    return data;
+  constructor(numbers: Numbers) {
+    this.#numbers = numbers;
   }
 
-  function assembled(): Message {
-    const data = buffer.subarray(0, length);
-    const spare = buffer.length - length;
-    const asText = isText();
-    reset();
+  /** Whether a message has begun and not ended. */
+  get open(): boolean {
+    return this.#opcode !== DataFrames.cont;
+  }
+
+  /** Whether the next message goes to a sink. */
+  get awaited(): boolean {
+    return this.#wanted !== undefined;
+  }
+
+  /** Bytes that the message may have. */
+  get most(): number {
+    return this.#sink?.maxPayload ?? this.#numbers.maxPayload;
+  }
+
+  /** The first frame of a message. */
+  begin(opcode: DataFrames): void {
+    this.#opcode = opcode;
+    this.#fragments = this.#carried = this.bytes = 0;
+    this.#sink = this.#wanted;
+    this.#wanted = undefined;
+    this.#sink?.begin();
+  }
+
+  /** A frame of the message begins: an empty one counts, too. `bytes` as it carries them. */
+  fragment(bytes: number): void {
+    const { maxFragments } = this.#numbers;
+    if (++this.#fragments > maxFragments) {
+      throw new FrameError(
+        'ERR_FRAME_TOO_MANY_FRAGMENTS',
+        `a message of more than ${maxFragments} fragments (maxFragments)`,
+        StatusCodes.policyViolation,
+      );
+    }
+    this.#carried += bytes;
+    // However badly it is compressed; a plain one has a limit of its own.
+    if (this.#carried > this.most * 2 + AT_ONCE) {
+      throw tooBig(`a message in frames of ${this.#carried} bytes, above maxPayload ${this.most}`);
+    }
+  }
+
+  /** Bytes of the message are about to come: the limit is kept before they do. */
+  announce(bytes: number): void {
+    this.bytes += bytes;
+    checkSize(this.bytes, this.most);
+  }
+
+  /** Takes payload bytes, which are copied. Returns the message, once whole, unless diverted. */
+  take(chunk: Buffer, from: number, to: number, last: boolean): Message | undefined {
+    if (last && this.#length === 0 && !this.#sink) return this.#whole(chunk, from, to);
+    this.#append(chunk, from, to);
+    if (this.#isText) this.#check(last);
+    if (this.#sink) this.#handOn(this.#sink, last);
+    else if (last) return this.#assembled();
+    return undefined;
+  }
+
+  /** Lets go of the message under way. */
+  reset(): void {
+    this.#opcode = DataFrames.cont;
+    this.#buffer = NOTHING;
+    this.#length = this.#checked = 0;
+    this.#sink = undefined;
+  }
+
+  /** The message under way, or else the next one, goes to this sink. */
+  divert(next: PieceSink): void {
+    if (!this.open || this.#sink) this.#wanted = next;
+    else {
+      this.#sink = next;
+      next.begin();
+      this.#handOn(next, false);
+    }
+  }
+
+  /** Nothing goes to this sink any more; what is left of its message is dropped. */
+  undivert(dropped: PieceSink): void {
+    if (this.#wanted === dropped) this.#wanted = undefined;
+    if (this.#sink === dropped) {
+      this.#sink = { maxPayload: dropped.maxPayload, begin: nothing, piece: nothing, end: nothing };
+    }
+  }
+
+  get #isText(): boolean {
+    return this.#opcode === DataFrames.text;
+  }
+
+  /** What comes at once needs no memory of ours. */
+  #whole(chunk: Buffer, from: number, to: number): Message {
+    const asText = this.#isText;
+    this.reset();
+    if (!asText) return Buffer.from(chunk.subarray(from, to));
+    const text = decodeUtf8(chunk, from, to);
+    if (text === undefined) throw notUtf8(chunk, from, to);
+    return text;
+  }
+
+  #assembled(): Message {
+    const data = this.#buffer.subarray(0, this.#length);
+    const spare = this.#buffer.length - this.#length;
+    const asText = this.#isText;
+    this.reset();
     if (asText) return guarded(() => data.toString(), data.length);
     // A message must not keep alive much more memory than it shows.
     return spare * 3 > data.length ? Buffer.from(data) : data;
   }
 
-  function append(chunk: Buffer, from: number, to: number): void {
-    const needed = length + (to - from);
-    if (needed > buffer.length) grow(needed);
-    chunk.copy(buffer, length, from, to);
-    length = needed;
+  #append(chunk: Buffer, from: number, to: number): void {
+    const needed = this.#length + (to - from);
+    if (needed > this.#buffer.length) this.#grow(needed);
+    chunk.copy(this.#buffer, this.#length, from, to);
+    this.#length = needed;
   }
 
   /** Memory follows the bytes that came, not those that a frame announces. */
-  function grow(needed: number): void {
-    const ahead = sink ? 0 : Math.min(announced, Math.max(AT_ONCE, needed * 4));
-    const size = Math.max(needed, ahead, Math.min(buffer.length * 2, maxPayload));
-    const larger = guarded(
+  #grow(needed: number): void {
+    const before = this.#buffer;
+    const ahead = this.#sink ? 0 : Math.min(this.bytes, Math.max(AT_ONCE, needed * 4));
+    const doubled = Math.min(before.length * 2, this.#numbers.maxPayload);
+    const size = Math.max(needed, ahead, doubled);
+    this.#buffer = guarded(
       () => (size <= 4096 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size)),
       size,
     );
-    buffer.copy(larger, 0, 0, length);
-    buffer = larger;
+    before.copy(this.#buffer, 0, 0, this.#length);
   }
 
-  function check(last: boolean): void {
-    const valid = checkUtf8(buffer, checked, length);
-    if (valid < 0 || (last && valid !== length)) invalid(buffer, checked, length);
-    checked = valid;
+  #check(last: boolean): void {
+    const valid = checkUtf8(this.#buffer, this.#checked, this.#length);
+    if (valid < 0 || (last && valid !== this.#length)) {
+      throw notUtf8(this.#buffer, this.#checked, this.#length);
+    }
+    this.#checked = valid;
   }
 
-  function handOn(to: PieceSink, last: boolean): void {
-    const ready = isText() ? checked : length;
-    const piece = buffer.subarray(0, ready);
+  #handOn(to: PieceSink, last: boolean): void {
+    const ready = this.#isText ? this.#checked : this.#length;
+    const piece = this.#buffer.subarray(0, ready);
     if (ready > 0) {
-      const own = isText() ? piece.toString() : Buffer.from(piece);
-      buffer.copyWithin(0, ready, length);
-      length -= ready;
-      checked = 0;
+      const own = this.#isText ? piece.toString() : Buffer.from(piece);
+      this.#buffer.copyWithin(0, ready, this.#length);
+      this.#length -= ready;
+      this.#checked = 0;
       to.piece(own);
     }
     if (last) {
-      reset();
+      this.reset();
       to.end();
     }
   }
 }
 
+/** @throws FrameError with 1009 */
+export function checkSize(bytes: number, most: number): void {
+  if (bytes > most) throw tooBig(`a message of ${bytes} bytes, above maxPayload ${most}`);
+}
+
 /** Buffers and strings have limits of their own. */
-function guarded<T>(make: () => T, bytes: number): T {
+export function guarded<T>(make: () => T, bytes: number): T {
   try {
     return make();
   } catch (cause) {
@@ -203,9 +215,10 @@ function tooBig(message: string, cause?: unknown): FrameError {
   return new FrameError('ERR_FRAME_TOO_BIG', message, StatusCodes.messageTooBig, { cause });
 }
 
-function invalid(bytes: Buffer, from: number, to: number): never {
+/** The error for text that is not UTF-8, with 1007. */
+export function notUtf8(bytes: Buffer, from: number, to: number): FrameError {
   const shown = bytes.toString('hex', from, Math.min(to, from + 16));
-  throw new FrameError(
+  return new FrameError(
     'ERR_FRAME_UTF8',
     `the server sent text that is not UTF-8 (from bytes ${shown})`,
     StatusCodes.invalidPayload,

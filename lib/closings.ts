@@ -8,7 +8,8 @@ import { ConnectionError, FrameError, TimeoutError, type ConnectionClosed } from
 import type { Frames } from './freams.js';
 import type { Lifecycle } from './lifecycles.js';
 import type { CloseInfo } from './parts.js';
-import { makeAlarm, runHook } from './timers.js';
+import type { Numbers } from './options.js';
+import { Alarm, runHook } from './timers.js';
 import {
   connectionClosed,
   controlPayload,
@@ -42,46 +43,21 @@ export interface EndingHost {
   readonly transport: Duplex;
   readonly frames: Frames;
   readonly lifecycle: Lifecycle;
-  /** Milliseconds for the closing handshake. */
-  readonly closeTimeout: number;
-  readonly beforeClose?: ((code: number, reason: string) => void | Promise<void>) | undefined;
-  readonly afterClose?: ((info: CloseInfo) => void | Promise<void>) | undefined;
+  readonly numbers: Numbers;
+  /** Whether the process lives on for the closing handshake. */
+  readonly held: boolean;
+  beforeClose?: ((code: number, reason: string) => void | Promise<void>) | undefined;
+  afterClose?: ((info: CloseInfo) => void | Promise<void>) | undefined;
   /** Resolves once what was sent before is packed; undefined if it is now. */
   whenSettled: () => Promise<void> | undefined;
   /** The end has begun: reading must go on, and silence means nothing. */
   onEnding: () => void;
-  /** Nothing more comes: what is pending gets the error, what is called later the refusal. */
-  onNothingMore: (error: Error, refusal: ConnectionClosed) => void;
+  /** Nothing more comes: what is pending gets the error, else what calls get from now on. */
+  onNothingMore: (error?: Error) => void;
   /** Something failed. */
   onError: (error: Error) => void;
   /** All is over. */
   onClosed: (info: CloseInfo) => void;
-}
-
-/** The closing handshake, failures, and what comes after them. */
-export interface Ending {
-  /** Begins the closing handshake, once. */
-  close: (code: number, reason: string) => void;
-  /** Ends at once. */
-  terminate: () => void;
-  /** The connection cannot go on. */
-  fail: (error: Error) => void;
-  /** The server has ended its stream. */
-  end: () => void;
-  /** The transport is gone. */
-  finish: () => void;
-  /** What a call gets that comes too late. */
-  refusal: () => ConnectionClosed;
-  /** Whether messages can still be sent. */
-  sendable: () => boolean;
-  /** Whether it has begun to end. */
-  begun: () => boolean;
-  /** Whether our Close frame has gone out; a message that comes now is counted, and dropped. */
-  discards: () => boolean;
-  /** Whether nothing may follow: our Close frame has gone out (RFC 6455 section 5.5.1). */
-  closeSent: () => boolean;
-  /** Whether the process lives on for the closing handshake. */
-  hold: (alive: boolean) => void;
 }
 
 interface CloseBody {
@@ -91,74 +67,67 @@ interface CloseBody {
 
 const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
 
-/** Makes the part of a connection that ends it. */
-export function makeEnding(host: EndingHost): Ending {
-  const { transport, frames, lifecycle, closeTimeout } = host;
-  const alarm = makeAlarm(timedOut);
-  let sent = false;
-  let called = false;
+/** The closing handshake, failures, and what comes after them. Made when the end begins. */
+export class Ending extends Alarm {
+  readonly #host: EndingHost;
+  /** Whether nothing may follow: our Close frame has gone out (RFC 6455 section 5.5.1). */
+  sent = false;
+  #called = false;
   /** Whether `beforeClose` is at work: it may still send. */
-  let hooked = false;
-  let terminated = false;
-  let finished = false;
-  let received: CloseBody | undefined;
-  let intended: CloseBody | undefined;
-  let initiatedBy: 'local' | 'remote' | undefined;
-  let error: Error | undefined;
-  let discarded = 0;
+  #hooked = false;
+  #terminated = false;
+  #finished = false;
+  #received: CloseBody | undefined;
+  #intended: CloseBody | undefined;
+  #initiatedBy: 'local' | 'remote' | undefined;
+  #error: Error | undefined;
+  /** Messages that came after our Close frame, and were dropped. */
+  discarded = 0;
 
-  const refusal = (): ConnectionClosed => {
-    const { code, reason } = received ?? (error ? undefined : intended) ?? NO_CLOSE;
-    return connectionClosed(code, reason, error);
-  };
-  const begun = (): boolean => sent || terminated || finished || !!(received ?? error);
+  constructor(host: EndingHost) {
+    super(host.held);
+    this.#host = host;
+  }
 
-  frames.on('close', onPeerClose);
-  transport.on('end', onEnd);
-  transport.on('error', (cause) => {
-    fail(lost('ERR_CONNECTION_RESET', `the connection broke: ${cause.message}`, cause));
-  });
-  transport.on('close', finish);
-  return {
-    close,
-    terminate() {
-      if (finished) return;
-      terminated = true;
-      initiatedBy ??= 'local';
-      frames.stop();
-      transport.destroy();
-    },
-    fail,
-    finish,
-    end: onEnd,
-    refusal,
-    sendable: () => !begun() && (!called || hooked),
-    begun,
-    discards() {
-      if (sent) discarded++;
-      return sent;
-    },
-    closeSent: () => sent,
-    hold: alarm.hold,
-  };
+  /** Whether messages can still be sent. */
+  get sendable(): boolean {
+    return !this.begun && (!this.#called || this.#hooked);
+  }
 
-  function close(code: number, reason: string): void {
-    if (called || begun()) return;
-    called = hooked = true;
-    initiatedBy = 'local';
-    intended = { code, reason };
-    alarm.set(closeTimeout);
+  /** Whether it has begun to end. */
+  get begun(): boolean {
+    return this.sent || this.#terminated || this.#finished || this.#over;
+  }
+
+  /** What a call gets that comes too late. */
+  refusal(): ConnectionClosed {
+    const { code, reason } =
+      this.#received ?? (this.#error ? undefined : this.#intended) ?? NO_CLOSE;
+    return connectionClosed(code, reason, this.#error);
+  }
+
+  /** Begins the closing handshake, once. */
+  close(code: number, reason: string): void {
+    if (this.#called || this.begun) return;
+    const host = this.#host;
+    const { closeTimeout } = host.numbers;
+    this.#called = this.#hooked = true;
+    this.#initiatedBy = 'local';
+    this.#intended = { code, reason };
+    this.set(closeTimeout);
+    const send = (): void => {
+      if (this.begun) return;
+      this.#writeClose(code, reason);
+      host.onEnding();
+    };
     runHook(
       () => host.beforeClose?.(code, reason),
       closeTimeout,
-      host.onError,
+      (error) => {
+        host.onError(error);
+      },
       () => {
-        hooked = false;
-        const send = (): void => {
-          if (begun()) return;
-          writeClose(code, reason);
-          host.onEnding();
-        };
+        this.#hooked = false;
         // What was sent before goes out before.
         const settled = host.whenSettled();
         if (settled) void settled.then(send);
@@ -167,94 +136,124 @@ export function makeEnding(host: EndingHost): Ending {
     );
   }
 
-  function writeClose(code: number, reason = ''): void {
-    sent = true;
-    frames.write(true, ControlFrames.close, closePayload(code, reason));
-    frames.flush();
-    if (!alarm.pending()) alarm.set(closeTimeout);
-    lifecycle.move(SocketState.closing);
+  /** Ends at once. */
+  terminate(): void {
+    if (this.#finished) return;
+    this.#terminated = true;
+    this.#initiatedBy ??= 'local';
+    this.#host.frames.stop();
+    this.#host.transport.destroy();
   }
 
-  function fail(cause: Error): void {
-    if (terminated || finished || error) return;
-    if (received) {
+  /** The connection cannot go on. */
+  fail(cause: Error): void {
+    if (this.#terminated || this.#finished || this.#error) return;
+    const { transport, frames } = this.#host;
+    if (this.#received) {
       // The closing handshake is over: how the TCP connection ends is no failure.
       transport.destroy();
       return;
     }
-    error = cause;
-    initiatedBy ??= cause instanceof ConnectionError ? 'remote' : 'local';
+    this.#error = cause;
+    this.#initiatedBy ??= cause instanceof ConnectionError ? 'remote' : 'local';
     frames.stop();
-    if (cause instanceof FrameError && !sent) {
+    if (cause instanceof FrameError && !this.sent) {
       // RFC 6455 section 7.1.7: tell the peer why, then read and drop until its end of the stream.
-      writeClose(cause.closeCode);
+      this.#writeClose(cause.closeCode);
       transport.end();
       transport.resume();
     } else transport.destroy();
-    host.onEnding();
-    host.onError(cause);
-    host.onNothingMore(cause, refusal());
+    this.#host.onEnding();
+    this.#host.onError(cause);
+    this.#host.onNothingMore(cause);
   }
 
-  function onPeerClose(code: number, reason: string): void {
-    if (terminated || error) return;
-    received = { code, reason };
-    initiatedBy ??= 'remote';
-    if (!sent) writeClose(code);
-    host.onEnding();
-    host.onNothingMore(refusal(), refusal());
+  /** The server's Close frame has come. */
+  onPeerClose(code: number, reason: string): void {
+    if (this.#terminated || this.#error) return;
+    this.#received = { code, reason };
+    this.#initiatedBy ??= 'remote';
+    if (!this.sent) this.#writeClose(code);
+    this.#host.onEnding();
+    this.#host.onNothingMore();
   }
 
-  function onEnd(): void {
-    if (received ?? error) {
+  /** The server has ended its stream. */
+  end(): void {
+    const { transport } = this.#host;
+    if (this.#over) {
       transport.end(() => {
         transport.destroy();
       });
     } else {
-      fail(lost('ERR_CONNECTION_LOST', 'the server ended the connection without a Close frame'));
+      this.#lost('ERR_CONNECTION_LOST', 'the server ended the connection without a Close frame');
     }
   }
 
-  function lost(
-    code: 'ERR_CONNECTION_RESET' | 'ERR_CONNECTION_LOST',
-    message: string,
-    cause?: Error,
-  ): ConnectionError {
-    return new ConnectionError(code, message, sent ? 'closing' : 'open', { cause });
+  /** The transport has failed. */
+  broken(cause: Error): void {
+    this.#lost('ERR_CONNECTION_RESET', `the connection broke: ${cause.message}`, cause);
   }
 
-  function timedOut(): void {
-    if (received ?? error) transport.destroy();
-    else {
-      const message = `closing took longer than ${closeTimeout} ms (closeTimeout)`;
-      fail(new TimeoutError(message, 'close', 'closing'));
-    }
-  }
-
-  /** Nothing outlives the transport. */
-  function finish(): void {
-    if (finished) return;
-    if (!(received ?? error)) onEnd();
-    finished = true;
-    alarm.clear();
-    frames.stop();
+  /** The transport is gone: nothing outlives it. */
+  finish(): void {
+    if (this.#finished) return;
+    const host = this.#host;
+    if (!this.#over && !this.#terminated) this.end();
+    this.#finished = true;
+    this.clear();
+    host.frames.stop();
     const info: CloseInfo = {
-      ...(received ?? NO_CLOSE),
-      wasClean: sent && !!received,
-      initiatedBy: initiatedBy ?? 'remote',
-      discarded,
-      ...(error && { error }),
+      ...(this.#received ?? NO_CLOSE),
+      wasClean: this.sent && !!this.#received,
+      initiatedBy: this.#initiatedBy ?? 'remote',
+      discarded: this.discarded,
+      ...(this.#error && { error: this.#error }),
     };
-    lifecycle.move(SocketState.closed);
+    host.lifecycle.move(SocketState.closed);
     host.onEnding();
-    host.onNothingMore(error ?? refusal(), refusal());
+    host.onNothingMore(this.#error);
     runHook(
       () => host.afterClose?.(info),
-      closeTimeout,
-      host.onError,
+      host.numbers.closeTimeout,
+      (error) => {
+        host.onError(error);
+      },
       () => {
         host.onClosed(info);
       },
     );
+  }
+
+  /** Too long: `closeTimeout` is over. */
+  protected override ring(): void {
+    if (this.#over) this.#host.transport.destroy();
+    else {
+      const { closeTimeout } = this.#host.numbers;
+      const message = `closing took longer than ${closeTimeout} ms (closeTimeout)`;
+      this.fail(new TimeoutError(message, 'close', 'closing'));
+    }
+  }
+
+  /** Whether nothing more is expected of the server. */
+  get #over(): boolean {
+    return !!(this.#received ?? this.#error);
+  }
+
+  #writeClose(code: number, reason = ''): void {
+    const { frames, lifecycle, numbers } = this.#host;
+    this.sent = true;
+    frames.write(true, ControlFrames.close, closePayload(code, reason));
+    frames.flush();
+    if (!this.pending) this.set(numbers.closeTimeout);
+    lifecycle.move(SocketState.closing);
+  }
+
+  #lost(
+    code: 'ERR_CONNECTION_RESET' | 'ERR_CONNECTION_LOST',
+    message: string,
+    cause?: Error,
+  ): void {
+    this.fail(new ConnectionError(code, message, this.sent ? 'closing' : 'open', { cause }));
   }
 }

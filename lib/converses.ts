@@ -11,10 +11,10 @@ import { ConnectionError, InvalidStateError } from './exceptions.js';
 import { loadZlib, makeDeflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
-import { makeLifecycle } from './lifecycles.js';
+import { Lifecycle } from './lifecycles.js';
 import { Converse, holdStream, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
-import { makeAttempt, type OpeningAttempt } from './openings.js';
+import { OpeningAttempt } from './openings.js';
 import {
   checkOptions,
   numberOptions,
@@ -87,10 +87,7 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
   /** The options it was made with. */
   protected readonly options: Readonly<AioWebSocketOptions>;
   readonly #numbers: Numbers;
-  readonly #lifecycle = makeLifecycle(SocketState.zero, (state, previous) => {
-    tell(this, 'state', state, previous);
-    if (this.#converse) tell(this.#converse, 'state', state, previous);
-  });
+  readonly #lifecycle = new Lifecycle(SocketState.zero, [this]);
   #settleClosed!: (info: CloseInfo) => void;
   #attempt: OpeningAttempt | undefined;
   #transport: Duplex | undefined;
@@ -155,7 +152,7 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
 
   /** Where the connection is in its life. */
   get state(): SocketState {
-    return this.#lifecycle.state();
+    return this.#lifecycle.state;
   }
 
   /**
@@ -239,16 +236,14 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
         `createConnection() was called in state ${SocketState[this.state]}: make a new AioWebSocket for each connection`,
       );
     }
-    const attempt = makeAttempt(this.#numbers.timeout, signal);
-    attempt.hold(this.#referenced);
+    const attempt = new OpeningAttempt(this.#numbers.timeout, this.#referenced, signal);
     this.#attempt = attempt;
     this.#lifecycle.move(SocketState.connecting);
     try {
       await this.#open(attempt);
     } catch (error) {
       // A refusal whose body takes long is still a refusal.
-      const failure =
-        (attempt.wanted() ? undefined : await this.#hands?.refused) ?? (error as Error);
+      const failure = (attempt.wanted ? undefined : await this.#hands?.refused) ?? (error as Error);
       await this.#openingFailed(attempt, failure);
       throw failure;
     } finally {
@@ -367,7 +362,7 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     return openTransport(remote, this.options, {
       signal,
       onPhase: (phase) => {
-        this.#attempt?.reach(phase);
+        this.#attempt?.onPhase(phase);
       },
     });
   }
@@ -399,7 +394,7 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     const transport = await attempt.open(() => this.openTransport(remote, attempt.signal));
     this.#transport = transport;
     this.#reference(this.#referenced);
-    attempt.reach('handshake');
+    attempt.onPhase('handshake');
     const hands = this.makeHandShake(remote, transport);
     this.#hands = hands;
     await attempt.step(() => hands.shake());
@@ -440,30 +435,23 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
       sink,
       head: response.head,
       lifecycle: this.#lifecycle,
-      audience: this,
+      held: true,
       beforeClose: (code, reason) => this.beforeClose(code, reason),
       afterClose: (info) => this.afterClose(info),
     });
     this.#converse = converse;
-    converse.on('ping', (payload) => this.emit('ping', payload));
-    converse.on('pong', (payload, latency) => this.emit('pong', payload, latency));
-    converse.on('drain', () => this.emit('drain'));
-    converse.on('error', (error) => this.emit('error', error));
-    converse.on('close', (code, reason, info) => {
-      this.#settleClosed(info);
-      this.emit('close', code, reason, info);
-    });
+    void converse.closed.then(this.#settleClosed);
     return converse;
   }
 
   /** One `error`, unless the caller wanted the end, and one `close`. */
   async #openingFailed(attempt: OpeningAttempt, error: Error): Promise<void> {
     if (this.#converse !== undefined) {
-      if (attempt.wanted()) this.#converse.terminate();
+      if (attempt.wanted) this.#converse.terminate();
       else this.#converse.fail(error);
     } else {
       this.#transport?.destroy();
-      this.#end(attempt.wanted() ? undefined : error);
+      this.#end(attempt.wanted ? undefined : error);
     }
     await this.closed;
   }

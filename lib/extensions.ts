@@ -58,7 +58,7 @@ let scratch: Buffer | undefined;
  */
 function handleCodec(stream: Stream, window = 0): Codec | undefined {
   const { _handle: handle, _writeState: state } = stream;
-  if (!handle?.writeSync || !state || process.env['AIOWEBSOCKET_DOCUMENTED_ZLIB']) return undefined;
+  if (!handle?.writeSync || !state || process.env['AIOWEBSOCKET_DOCUMENTED']) return undefined;
   const { writeSync } = handle;
   let failure: string | undefined;
   handle.onerror = (message) => {

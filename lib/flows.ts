@@ -4,96 +4,100 @@
  */
 import type { Duplex } from 'node:stream';
 import type { AliveWatch } from './alives.js';
-import type { Ending } from './closings.js';
 import type { Frames } from './freams.js';
-import { readTransport } from './transports.js';
+import { readTransport, type ChunkTaker } from './transports.js';
 
-/** Feeds the codec from the transport, and pauses both for the user or for full queues. */
-export interface Flow {
-  /** Begins to read; `head` came before. */
-  start: (head: Buffer | undefined) => void;
-  /** The user pauses or resumes. */
-  byUser: (paused: boolean) => void;
-  /** A queue is full, or has room again. */
-  byQueue: (full: boolean) => void;
-  /** The codec works on a large message, or is through with it. */
-  byFrames: (works: boolean) => void;
-  /** Pauses or resumes as is now right: when the connection ends, all is read. */
-  update: () => void;
+/** What reading needs of the connection. */
+export interface FlowHost {
+  readonly transport: Duplex;
+  readonly frames: Frames;
+  readonly watch: AliveWatch;
+  /** Whether the connection has begun to end. */
+  readonly begun: boolean;
+  /** The connection cannot go on. */
+  fail: (error: Error) => void;
 }
 
-/** Makes the reading of a connection. */
-export function makeFlow(
-  transport: Duplex,
-  frames: Frames,
-  watch: AliveWatch,
-  ending: () => Ending,
-): Flow {
-  let reading = false;
-  let paused = false;
-  let userPaused = false;
-  let fullQueues = 0;
-  let working = false;
+/** Feeds the codec from the transport, and pauses both for the user or for full queues. */
+export class Flow implements ChunkTaker {
+  readonly #host: FlowHost;
+  #reading = false;
+  #paused = false;
+  #userPaused = false;
+  #fullQueues = 0;
+  #working = false;
 
-  const guarded = (parse: () => unknown): void => {
-    try {
-      parse();
-    } catch (error) {
-      ending().fail(error as Error);
-    }
-  };
-  const onChunk = (chunk: Buffer): void => {
-    watch.heard();
-    guarded(() => frames.feed(chunk));
-  };
-  const readOn = (): void => {
-    if (paused) return;
-    guarded(() => {
-      frames.resume();
-    });
-    // The messages that waited may have filled the queue again.
-    if (!paused) listen();
-  };
-  return {
-    start(head) {
-      reading = true;
-      update();
-      if (head?.length) onChunk(head);
-      readTransport(transport, onChunk);
-      if (paused) transport.pause();
-      else listen();
-    },
-    byUser(pause) {
-      userPaused = pause;
-      update();
-    },
-    byQueue(full) {
-      fullQueues += full ? 1 : -1;
-      update();
-    },
-    byFrames(works) {
-      working = works;
-      update();
-    },
-    update,
-  };
-
-  function listen(): void {
-    transport.resume();
-    if (!ending().begun()) watch.start();
+  constructor(host: FlowHost) {
+    this.#host = host;
   }
 
-  function update(): void {
-    const ends = ending().begun();
+  /** Begins to read; `head` came before. */
+  start(head: Buffer | undefined): void {
+    const { transport } = this.#host;
+    this.#reading = true;
+    this.update();
+    if (head?.length) this.onChunk(head);
+    readTransport(transport, this);
+    if (this.#paused) transport.pause();
+    else this.#listen();
+  }
+
+  /** The user pauses or resumes. */
+  byUser(pause: boolean): void {
+    this.#userPaused = pause;
+    this.update();
+  }
+
+  /** A queue is full, or has room again. */
+  byQueue(full: boolean): void {
+    this.#fullQueues += full ? 1 : -1;
+    this.update();
+  }
+
+  /** The codec works on a large message, or is through with it. */
+  byFrames(works: boolean): void {
+    this.#working = works;
+    this.update();
+  }
+
+  /** Pauses or resumes as is now right: when the connection ends, all is read. */
+  update(): void {
+    const { transport, frames, watch, begun } = this.#host;
     // What the peer sent last may stand behind the large message.
-    const pause = working || (!ends && (userPaused || fullQueues > 0));
-    if (ends || pause) watch.hold();
-    if (!reading || pause === paused) return;
-    paused = pause;
+    const pause = this.#working || (!begun && (this.#userPaused || this.#fullQueues > 0));
+    if (begun || pause) watch.clear();
+    if (!this.#reading || pause === this.#paused) return;
+    this.#paused = pause;
     if (pause) {
       frames.pause();
       transport.pause();
       // Not within the call that made room: what waits may be many messages.
-    } else setImmediate(readOn);
+    } else setImmediate(() => this.#readOn());
+  }
+
+  /** What has come goes to the codec. */
+  onChunk(chunk: Buffer): void {
+    this.#host.watch.heard();
+    try {
+      this.#host.frames.feed(chunk);
+    } catch (error) {
+      this.#host.fail(error as Error);
+    }
+  }
+
+  #readOn(): void {
+    if (this.#paused) return;
+    try {
+      this.#host.frames.resume();
+    } catch (error) {
+      this.#host.fail(error as Error);
+    }
+    // The messages that waited may have filled the queue again.
+    if (!this.#paused) this.#listen();
+  }
+
+  #listen(): void {
+    this.#host.transport.resume();
+    if (!this.#host.begun) this.#host.watch.start();
   }
 }

@@ -4,14 +4,15 @@
  * @packageDocumentation
  */
 import { EventEmitter } from 'eventemitter3';
-import { makeAssembly, type Assembly, type PieceSink } from './assemblies.js';
+import { Assembly, checkSize, notUtf8, type PieceSink } from './assemblies.js';
+import { bytesAt, textOf, useChunk } from './chunks.js';
 import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError, type ErrorCode } from './exceptions.js';
 import { maskBytes, maskingKey } from './masks.js';
 import { numberOptions, type LimitOptions, type Numbers } from './options.js';
-import { headerSize, makeOutput, packHeader, type Output } from './outputs.js';
+import { headerSize, Output, packHeader } from './outputs.js';
 import type { ByteSink, Extension, Message } from './parts.js';
-import { makePullQueue, type PullQueue } from './queues.js';
+import { PullQueue } from './queues.js';
 import { decodeUtf8 } from './utf8.js';
 import {
   connectionClosed,
@@ -45,6 +46,16 @@ export interface FramesOptions extends LimitOptions {
   extension?: Extension | undefined;
 }
 
+/** @internal Who gets, before any listener, what Frames emits: the connection. */
+export interface FramesHost {
+  onMessage: (data: Message, bytes: number) => void;
+  onPing: (payload: Buffer) => void;
+  onPong: (payload: Buffer) => void;
+  onFlow: (waits: boolean) => void;
+  onFault: (error: Error) => void;
+  onPeerClose: (code: number, reason: string) => void;
+}
+
 /** Takes packed frames; each call gets bytes of its own. The original's `writer`. */
 export type FramesWrite = (bytes: Buffer) => unknown;
 
@@ -60,6 +71,10 @@ export interface FrameHead {
 
 const NOTHING: Buffer = Buffer.alloc(0);
 const FIN = 0x80;
+const PAUSED = 1;
+/** What is left of a large message waits for its turn. */
+const SLICED = 2;
+const ENDED = 4;
 const RSV = 0x70;
 
 const noWriter = (): void => {
@@ -80,7 +95,10 @@ const keepBytes: (write: FramesWrite) => ByteSink = (write) => ({
 export class Frames extends EventEmitter<FramesEvents> {
   readonly #output: Output;
   readonly #numbers: Numbers;
-  readonly #assembly: Assembly;
+  readonly #extension: Extension | undefined;
+  /** The message under way, where it does not come all at once. */
+  #assembly: Assembly | undefined;
+  #host: FramesHost | undefined;
   /** The frame that is being read. */
   protected readonly frame: FrameHead = { fin: true, rsv: 0, opcode: 0, length: 0 };
   #chunk = NOTHING;
@@ -88,19 +106,18 @@ export class Frames extends EventEmitter<FramesEvents> {
   /** What has been fed and is not parsed yet. */
   #rest = NOTHING;
   #parsing = false;
-  #paused = false;
-  #ended = false;
+  /** Why nothing is parsed now: PAUSED, SLICED, ENDED. */
+  #stops = 0;
   /** A head that is cut off: its bytes so far. */
   #head = NOTHING;
   /** Payload bytes of the frame that have not come yet; -1 between frames. */
   #remaining = -1;
+  /** Whether the frame is a message by itself, and the chunk holds all of it. */
+  #whole = false;
   #control = NOTHING;
   #messageBytes = 0;
-  readonly #extension: Extension | undefined;
   /** Whether the message under way is the extension's. */
   #extended = false;
-  /** Whether what is left of a large message waits for its turn. */
-  #sliced = false;
   #pulls: PullQueue<Message> | undefined;
 
   /**
@@ -114,10 +131,14 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (typeof (sink as unknown as ByteSink | undefined)?.write !== 'function') {
       throw mustBe('write', 'a function or a ByteSink', write);
     }
-    this.#output = makeOutput(sink);
+    this.#output = new Output(sink);
     this.#numbers = numberOptions(options);
-    this.#assembly = makeAssembly(this.#numbers);
     this.#extension = options.extension;
+  }
+
+  /** @internal Who gets everything before any listener does. */
+  attach(host: FramesHost): void {
+    this.#host = host;
   }
 
   // ---- bytes in ----
@@ -131,7 +152,7 @@ export class Frames extends EventEmitter<FramesEvents> {
   feed(chunk: Uint8Array): boolean {
     const bytes = bytesOf(chunk);
     if (!bytes) throw mustBe('chunk', 'bytes', chunk);
-    if (this.#ended) return true;
+    if (this.#stops & ENDED) return true;
     if (this.paused || this.#parsing) this.#rest = Buffer.concat([this.#rest, bytes]);
     else this.#parse(bytes);
     return !this.paused;
@@ -139,7 +160,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** Stops parsing at the end of the frame that is being told, until `resume()`. */
   pause(): void {
-    this.#paused = true;
+    this.#stops |= PAUSED;
   }
 
   /**
@@ -147,24 +168,25 @@ export class Frames extends EventEmitter<FramesEvents> {
    * @throws {FrameError} as `feed()` does
    */
   resume(): void {
-    this.#paused = false;
+    this.#stops &= ~PAUSED;
     const rest = this.#rest;
-    if (this.#parsing || this.#sliced || rest.length === 0) return;
+    if (this.#parsing || this.paused || rest.length === 0) return;
     this.#rest = NOTHING;
     this.#parse(rest);
   }
 
   /** Whether parsing waits, for `resume()` or for a large message to be worked through. */
   get paused(): boolean {
-    return this.#paused || this.#sliced;
+    return (this.#stops & (PAUSED | SLICED)) > 0;
   }
 
   /** Takes nothing any more, and lets go of what is unfinished; `read()` rejects with the error. */
-  stop(error: Error = new InvalidStateError('these frames have been stopped')): void {
-    this.#ended = true;
+  stop(error?: Error): void {
+    if (error) this.#pull().end(error);
+    this.#stops |= ENDED;
     this.#rest = NOTHING;
-    this.#assembly.reset();
-    this.#pull().end(error);
+    this.#assembly?.reset();
+    this.#pulls?.end(stopped());
     this.#extension?.close();
     this.#endSlices();
   }
@@ -176,12 +198,12 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** Hands the message under way, or else the next one, on in pieces as they arrive. */
   divert(sink: PieceSink): void {
-    this.#assembly.divert(sink);
+    this.#assemble().divert(sink);
   }
 
   /** The message no longer goes to this sink; what comes of it is dropped. */
   undivert(sink: PieceSink): void {
-    this.#assembly.undivert(sink);
+    this.#assembly?.undivert(sink);
   }
 
   /**
@@ -238,7 +260,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** Bytes packed and not yet handed to the writer. */
   get pending(): number {
-    return this.#output.pending();
+    return this.#output.pending;
   }
 
   /**
@@ -257,19 +279,26 @@ export class Frames extends EventEmitter<FramesEvents> {
   protected deliver(data: Message, isBinary: boolean, bytes: number): void {
     this.#messageBytes = bytes;
     if (this.#pulls?.offer(data)) return;
+    this.#host?.onMessage(data, bytes);
     let heard = true;
     try {
       heard = this.emit('message', data, isBinary);
     } catch (error) {
       raise(error);
     }
-    if (!heard) this.#pull().keep(data, bytes);
+    if (!heard && !this.#host) this.#pull().keep(data, bytes);
   }
 
   /** A control frame has come (RFC 6455 section 5.5). */
   protected extraOperation(code: number, payload: Buffer): void {
     if (code === ControlFrames.close) this.receiveClose(payload);
-    else tell(this, code === ControlFrames.ping ? 'ping' : 'pong', payload);
+    else if (code === ControlFrames.ping) {
+      this.#host?.onPing(payload);
+      tell(this, 'ping', payload);
+    } else {
+      this.#host?.onPong(payload);
+      tell(this, 'pong', payload);
+    }
   }
 
   /** A Close frame has come: checks it, and emits `close` (RFC 6455 section 5.5.1). */
@@ -289,6 +318,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       );
     }
     this.stop(connectionClosed(code, reason));
+    this.#host?.onPeerClose(code, reason);
     tell(this, 'close', code, reason);
   }
 
@@ -317,13 +347,14 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#output.cork();
     try {
       // What listeners feed goes behind what they are told of.
-      for (this.#rest = chunk; this.#rest.length > 0 && !this.paused;) this.#parseRest();
+      for (this.#rest = chunk; this.#rest.length > 0 && this.#stops === 0;) this.#parseRest();
     } catch (error) {
       this.stop(error as Error);
       throw error;
     } finally {
       this.#parsing = false;
       this.#chunk = NOTHING;
+      useChunk();
       this.#output.uncork();
     }
   }
@@ -333,10 +364,11 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#chunk = chunk;
     this.#rest = NOTHING;
     this.#at = 0;
-    while (this.#at < chunk.length && !this.paused && !this.#ended) {
+    useChunk(chunk);
+    while (this.#at < chunk.length && this.#stops === 0) {
       if (this.#remaining >= 0 || this.unpackFrame()) this.#takePayload();
     }
-    if (this.#at < chunk.length && !this.#ended) {
+    if (this.#at < chunk.length && (this.#stops & ENDED) === 0) {
       this.#rest = Buffer.concat([chunk.subarray(this.#at), this.#rest]);
     }
   }
@@ -371,7 +403,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       throw protocolError('a reserved bit that no extension defines', [first]);
     if (opcode >= ControlFrames.close) {
       if (!frame.fin) throw protocolError('a fragmented control frame', [first]);
-    } else if ((opcode === DataFrames.cont) !== this.#assembly.open()) {
+    } else if ((opcode === DataFrames.cont) !== (this.#assembly?.open ?? false)) {
       throw protocolError(opcode > 0 ? 'a message within another' : 'a continuation of none', [
         first,
       ]);
@@ -399,15 +431,27 @@ export class Frames extends EventEmitter<FramesEvents> {
       }
     }
     frame.length = length;
-    if (frame.opcode < ControlFrames.close) {
-      if (frame.opcode !== DataFrames.cont) {
-        this.#assembly.begin(frame.opcode);
-        this.#extended = frame.rsv > 0;
-      }
-      this.#assembly.fragment(length);
-      if (!this.#extended) this.#assembly.announce(length);
-    }
     this.#remaining = length;
+    const { opcode } = frame;
+    if (opcode >= ControlFrames.close) return;
+    this.#whole =
+      head === this.#chunk &&
+      length <= head.length - this.#at &&
+      opcode > DataFrames.cont &&
+      frame.fin &&
+      frame.rsv === 0 &&
+      this.#assembly?.awaited !== true;
+    if (this.#whole) {
+      checkSize(length, this.#numbers.maxPayload);
+      return;
+    }
+    const assembly = this.#assemble();
+    if (opcode > DataFrames.cont) {
+      assembly.begin(opcode);
+      this.#extended = frame.rsv > 0;
+    }
+    assembly.fragment(length);
+    if (!this.#extended) assembly.announce(length);
   }
 
   #takePayload(): void {
@@ -417,28 +461,34 @@ export class Frames extends EventEmitter<FramesEvents> {
     const to = Math.min(from + this.#remaining, chunk.length);
     this.#at = to;
     this.#remaining -= to - from;
-    const whole = this.#remaining === 0;
-    if (whole) this.#remaining = -1;
-    if (opcode < ControlFrames.close) {
-      const last = whole && fin;
-      if (!this.#extended) this.#deliverMessage(this.#assembly.take(chunk, from, to, last));
-      else this.#extend(chunk.subarray(from, to), last, true);
-      return;
+    const ended = this.#remaining === 0;
+    if (ended) this.#remaining = -1;
+    if (opcode >= ControlFrames.close) {
+      const payload = Buffer.concat([this.#control, chunk.subarray(from, to)]);
+      this.#control = ended ? NOTHING : payload;
+      if (ended) this.extraOperation(opcode, payload);
+    } else if (this.#whole) {
+      if (opcode === DataFrames.text) {
+        const text = textOf(chunk, from, to);
+        if (text === undefined) throw notUtf8(chunk, from, to);
+        this.deliver(text, false, to - from);
+      } else this.deliver(bytesAt(chunk, from, to), true, to - from);
+    } else {
+      const last = ended && fin;
+      if (this.#extended) this.#extend(chunk.subarray(from, to), last, true);
+      else this.#deliverMessage(this.#assemble().take(chunk, from, to, last));
     }
-    const payload = Buffer.concat([this.#control, chunk.subarray(from, to)]);
-    this.#control = whole ? NOTHING : payload;
-    if (whole) this.extraOperation(opcode, payload);
   }
 
   #deliverMessage(message: Message | undefined): void {
     if (message === undefined) return;
-    this.deliver(message, typeof message !== 'string', this.#assembly.bytes());
+    this.deliver(message, typeof message !== 'string', this.#assemble().bytes);
   }
 
   /** Has the extension work on payload bytes, or go on with what it left of them. */
   #extend(bytes: Buffer, last: boolean, fresh: boolean): void {
     const extension = this.#extension as Extension;
-    const assembly = this.#assembly;
+    const assembly = this.#assemble();
     let message: Message | undefined;
     let ended = false;
     const output = (piece: Buffer, done: boolean): void => {
@@ -447,50 +497,66 @@ export class Frames extends EventEmitter<FramesEvents> {
       message = assembly.take(piece, 0, piece.length, ended);
     };
     const rest = fresh
-      ? extension.decode(bytes, last, assembly.most(), output)
+      ? extension.decode(bytes, last, assembly.most, output)
       : extension.resume(bytes, last, output);
     if (rest) {
       this.#slice(Buffer.from(rest), last);
       return;
     }
     if (last && !ended) message = assembly.take(NOTHING, 0, 0, true);
-    const waited = this.#sliced;
+    const waited = this.#stops & SLICED;
     this.#deliverMessage(message);
     this.#endSlices();
-    if (waited && !this.#paused) this.resume();
+    if (waited && !this.paused) this.resume();
   }
 
   #endSlices(): void {
-    if (!this.#sliced) return;
-    this.#sliced = false;
-    tell(this, 'flow', false);
+    if (!(this.#stops & SLICED)) return;
+    this.#stops &= ~SLICED;
+    this.#tellFlow(false);
   }
 
   /** A large message must not keep others waiting: it goes on in the next turn. */
   #slice(rest: Buffer, last: boolean): void {
-    if (!this.#sliced) {
-      this.#sliced = true;
-      tell(this, 'flow', true);
+    if (!(this.#stops & SLICED)) {
+      this.#stops |= SLICED;
+      this.#tellFlow(true);
     }
     setImmediate(() => {
-      if (this.#ended) return;
+      if (this.#stops & ENDED) return;
       try {
         this.#extend(rest, last, false);
       } catch (error) {
         this.stop(error as Error);
+        this.#host?.onFault(error as Error);
         tell(this, 'error', error);
       }
     });
   }
 
+  #tellFlow(waits: boolean): void {
+    this.#host?.onFlow(waits);
+    tell(this, 'flow', waits);
+  }
+
+  #assemble(): Assembly {
+    return (this.#assembly ??= new Assembly(this.#numbers));
+  }
+
   #pull(): PullQueue<Message> {
-    const { maxQueue, maxQueueBytes } = this.#numbers;
-    return (this.#pulls ??= makePullQueue(maxQueue, maxQueueBytes, (full) => {
-      if (full) this.pause();
-      else this.resume();
-    }));
+    if (!this.#pulls) {
+      const { maxQueue, maxQueueBytes } = this.#numbers;
+      this.#pulls = new PullQueue(maxQueue, maxQueueBytes, (full) => {
+        if (full) this.pause();
+        else this.resume();
+      });
+      if (this.#stops & ENDED) this.#pulls.end(stopped());
+    }
+    return this.#pulls;
   }
 }
+
+const stopped = (): Error => new InvalidStateError('these frames have been stopped');
 
 /** Bytes of the head of an unmasked frame, told by its second byte. */
 function headBytes(second: number): number {

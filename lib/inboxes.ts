@@ -14,7 +14,7 @@ import {
   type PieceWaiter,
   type StreamOptions,
 } from './pieces.js';
-import { makePullQueue, type Waiter } from './queues.js';
+import { PullQueue, type Waiter } from './queues.js';
 import { checkSignal, mustBe, raise } from './values.js';
 
 /** Options of `receive()`. */
@@ -41,178 +41,230 @@ export interface Audience {
   off: (event: 'message', listener: MessageListener, context: unknown, once: boolean) => unknown;
 }
 
-/** Both ways to a message, events and pulls, with the memory they may take. */
-export interface Inbox {
-  /** Messages that wait for a pull. */
-  size: () => number;
-  /** A message has come: whoever waits gets it, whoever listens is told. */
-  deliver: (message: Message, bytes: number) => void;
-  /** The connection is open: listeners are told what came meanwhile. */
-  release: () => void;
-  /** A listener has been attached: it is shown, soon, what still waits. */
-  attached: (
-    audience: Audience,
-    listener: MessageListener,
-    context: unknown,
-    once: boolean,
-  ) => void;
-  receive: (options?: ReceiveOptions) => Promise<Message>;
-  stream: (options: StreamOptions) => PieceStream;
-  iterate: (refusal: () => ConnectionClosed) => AsyncIterableIterator<Message, undefined>;
-  /** Nothing more comes: those who wait get `pending`, later ones `error`. */
-  end: (error: unknown, pending: unknown) => void;
+/** What the inbox needs of the connection. */
+export interface InboxHost {
+  readonly numbers: Numbers;
+  readonly frames: Frames;
+  /** Who shows messages to listeners. */
+  readonly emitters: readonly Audience[];
+  /** Whether listeners must wait: the connection is not open yet. */
+  readonly held: boolean;
+  /** Told when reading is to pause, and to go on. */
+  onFull: (full: boolean) => void;
+  /** What a pull gets after the end. */
+  refusal: () => ConnectionClosed;
 }
 
 /** With listeners and nobody who pulls, so much is kept for a `receive()` right after opening. */
 const BACKLOG = 256;
 const BACKLOG_BYTES = 262_144;
 
-/**
- * @param held whether listeners must wait: the connection is not open yet
- * @param onFull told when reading is to pause, and to go on
- */
-export function makeInbox(
-  { maxQueue, maxQueueBytes }: Numbers,
-  frames: Frames,
-  audiences: readonly Audience[],
-  held: boolean,
-  onFull: (full: boolean) => void,
-): Inbox {
-  const queue = makePullQueue<Message>(maxQueue, maxQueueBytes, onFull);
-  const { items, waiters } = queue;
+/** Both ways to a message, events and pulls, with the memory they may take. */
+export class Inbox {
+  readonly #host: InboxHost;
+  readonly #queue: PullQueue<Message>;
   /** Listeners that have not been shown yet what waited when they came. */
-  let latecomers: (() => void)[] = [];
+  #latecomers: (() => void)[] | undefined;
   /** Who gets the pieces of the message under way. */
-  let streaming: PieceSink | undefined;
+  #streaming: PieceSink | undefined;
   /** Whether someone has pulled since listeners are attached: then all is kept. */
-  let pulled = false;
-  let everPulled = false;
-  let pulledSinceEmpty = false;
+  #pulled = false;
+  #everPulled = false;
+  #pulledSinceEmpty = false;
   /** Whether nothing is kept until the next pull. */
-  let forgetful = false;
+  #forgetful = false;
 
-  const listeners = (): number =>
-    audiences.reduce((sum, audience) => sum + audience.listenerCount('message'), 0);
+  constructor(host: InboxHost) {
+    const { maxQueue, maxQueueBytes } = host.numbers;
+    this.#host = host;
+    this.#queue = new PullQueue(maxQueue, maxQueueBytes, (full) => {
+      host.onFull(full);
+    });
+  }
 
-  const full = (): boolean => items.size >= maxQueue || queue.bytes() >= maxQueueBytes;
+  /** Messages that wait for a pull. */
+  get size(): number {
+    return this.#queue.items.size;
+  }
 
-  return {
-    size: () => items.size,
-    deliver(message, bytes) {
-      if (latecomers.length > 0) catchUp();
-      const listening = !held && listeners() > 0;
-      if (queue.offer(message)) arm();
-      else if (!listening || !forgetful) keep(message, bytes, listening);
-      if (listening) tell(message);
-    },
-    release,
-    attached(audience, listener, context, once) {
-      if (listeners() === 1) pulled = forgetful = false;
-      if (held || items.size === 0) return;
-      if (latecomers.push(show(audience, listener, context, once)) === 1) {
-        process.nextTick(catchUp);
-      }
-    },
-    receive,
-    stream: (options) =>
-      stream(options.maxPayload === undefined ? undefined : numberOption(options, 'maxPayload')),
-    iterate(refusal) {
-      const wait = (waiter: Waiter<Message>): void => {
-        pull({
-          give: waiter.give,
-          // A loop ends for one kind of reason only, whatever went wrong before.
-          fail: (error) => {
-            waiter.fail(error instanceof ConnectionClosed ? error : refusal());
-          },
-        });
-      };
-      return pullIterator(
-        wait,
-        (error) => error instanceof ConnectionClosedOK,
-        () => undefined,
-      );
-    },
-    end(error, pending) {
-      queue.end(error, pending);
-      streaming?.end(pending);
-    },
-  };
+  /** A message has come: whoever waits gets it, whoever listens is told. */
+  deliver(message: Message, bytes: number): void {
+    if (this.#latecomers) this.#catchUp();
+    const queue = this.#queue;
+    if (this.#forgetful && queue.waiters.size === 0 && !this.#host.held) {
+      // Listeners alone: the common case, and the one that has to be fast.
+      if (!this.#tell(message)) this.#keep(message, bytes, false);
+      return;
+    }
+    const listening = !this.#host.held && this.#listeners > 0;
+    if (queue.offer(message)) this.#arm();
+    else if (!listening || !this.#forgetful) this.#keep(message, bytes, listening);
+    if (listening) this.#tell(message);
+  }
 
-  function tell(message: Message): void {
-    for (const audience of audiences) {
-      try {
-        audience.emit('message', message, typeof message !== 'string');
-      } catch (error) {
-        raise(error);
-      }
+  /** The connection is open: listeners are told what came meanwhile. */
+  release(): void {
+    if (this.#listeners === 0) return;
+    for (const message of this.#queue.items.toArray()) this.#tell(message);
+    this.#trim();
+  }
+
+  /** A listener has been attached: it is shown, soon, what still waits. */
+  attached(audience: Audience, listener: MessageListener, context: unknown, once: boolean): void {
+    if (this.#listeners === 1) this.#pulled = this.#forgetful = false;
+    if (this.#host.held || this.size === 0) return;
+    const show = this.#show(audience, listener, context, once);
+    if (this.#latecomers) this.#latecomers.push(show);
+    else {
+      this.#latecomers = [show];
+      process.nextTick(() => {
+        this.#catchUp();
+      });
     }
   }
 
-  function keep(message: Message, bytes: number, listening: boolean): void {
-    if (items.size === 0) pulledSinceEmpty = false;
+  /** The next message. */
+  receive(options?: ReceiveOptions): Promise<Message> {
+    if (options !== undefined) return this.#receiveWith(options);
+    const message = this.#poll();
+    if (message !== undefined) return Promise.resolve(message);
+    return new Promise((give, fail) => {
+      this.#pull({ give, fail });
+    });
+  }
+
+  /** The next message in pieces. */
+  stream(options: StreamOptions): PieceStream {
+    const [pieces, waiter] = makePieces(
+      this.#host.numbers.maxQueueBytes,
+      options.maxPayload === undefined ? undefined : numberOption(options, 'maxPayload'),
+      (full) => {
+        this.#host.onFull(full);
+      },
+      () => {
+        this.#queue.waiters.shift();
+        this.#streaming = waiter.sink;
+        this.#arm();
+      },
+      () => {
+        if (waiter.sink) this.#host.frames.undivert(waiter.sink);
+        this.#leave(waiter);
+      },
+    );
+    this.#pull(waiter);
+    return pieces;
+  }
+
+  /** All messages, until the connection closes. */
+  iterate(): AsyncIterableIterator<Message, undefined> {
+    return pullIterator<Message>({
+      poll: () => this.#poll(),
+      wait: ({ give, fail }) => {
+        this.#pull({
+          give,
+          // A loop ends for one kind of reason only, whatever went wrong before.
+          fail: (error) => {
+            fail(error instanceof ConnectionClosed ? error : this.#host.refusal());
+          },
+        });
+      },
+      over: (error) => error instanceof ConnectionClosedOK,
+    });
+  }
+
+  /** Nothing more comes: those who wait get `pending`, later ones `error`. */
+  end(error: unknown, pending: unknown): void {
+    this.#queue.end(error, pending);
+    this.#streaming?.end(pending);
+  }
+
+  get #listeners(): number {
+    let sum = 0;
+    for (const emitter of this.#host.emitters) sum += emitter.listenerCount('message');
+    return sum;
+  }
+
+  /** Tells listeners. Returns whether there were any. */
+  #tell(message: Message): boolean {
+    let heard = false;
+    for (const emitter of this.#host.emitters) {
+      try {
+        heard = emitter.emit('message', message, typeof message !== 'string') || heard;
+      } catch (error) {
+        heard = true;
+        raise(error);
+      }
+    }
+    return heard;
+  }
+
+  #keep(message: Message, bytes: number, listening: boolean): void {
+    const queue = this.#queue;
+    if (queue.items.size === 0) this.#pulledSinceEmpty = false;
     queue.keep(message, bytes);
     if (!listening) return;
-    trim();
+    this.#trim();
     // Who pulls gets a turn to do so; if nobody does, the pull side is abandoned.
-    if (full() && !pulledSinceEmpty) {
+    const abandoned = (): boolean => queue.full && !this.#pulledSinceEmpty;
+    if (abandoned()) {
       setImmediate(() => {
-        if (full() && !pulledSinceEmpty) abandon();
+        if (abandoned()) this.#abandon();
       });
     }
   }
 
   /** Past a small backlog, what listeners saw and nobody pulls is not kept. */
-  function trim(): void {
-    if (!pulled && (items.size > BACKLOG || queue.bytes() > BACKLOG_BYTES)) abandon();
+  #trim(): void {
+    const { items, bytes } = this.#queue;
+    if (!this.#pulled && (items.size > BACKLOG || bytes > BACKLOG_BYTES)) this.#abandon();
   }
 
-  function abandon(): void {
-    if (everPulled) warnAbandoned();
-    forgetful = true;
-    pulled = false;
-    queue.forget();
+  #abandon(): void {
+    if (this.#everPulled) warnAbandoned();
+    this.#forgetful = true;
+    this.#pulled = false;
+    this.#queue.forget();
   }
 
-  function pull(waiter: Waiter<Message>): void {
-    pulled = everPulled = pulledSinceEmpty = true;
-    forgetful = false;
-    queue.wait(waiter);
-    arm();
+  #poll(): Message | undefined {
+    this.#pulled = this.#everPulled = this.#pulledSinceEmpty = true;
+    this.#forgetful = false;
+    return this.#queue.poll();
   }
 
-  function leave(waiter: Waiter<Message>): void {
-    waiters.keep((other) => other !== waiter);
-    arm();
+  #pull(waiter: Waiter<Message>): void {
+    this.#pulled = this.#everPulled = this.#pulledSinceEmpty = true;
+    this.#forgetful = false;
+    this.#queue.wait(waiter);
+    this.#arm();
+  }
+
+  #leave(waiter: Waiter<Message>): void {
+    this.#queue.waiters.remove(waiter);
+    this.#arm();
   }
 
   /** Lets the head of a message reach a stream whose turn it is. */
-  function arm(): void {
-    const sink = (waiters.peek() as PieceWaiter | undefined)?.sink;
-    if (sink) frames.divert(sink);
+  #arm(): void {
+    const sink = (this.#queue.waiters.peek() as PieceWaiter | undefined)?.sink;
+    if (sink) this.#host.frames.divert(sink);
   }
 
-  function release(): void {
-    if (!held) return;
-    held = false;
-    if (listeners() === 0) return;
-    items.toArray().forEach(tell);
-    trim();
-  }
-
-  function catchUp(): void {
-    const shows = latecomers;
-    latecomers = [];
+  #catchUp(): void {
+    const shows = this.#latecomers;
+    if (!shows) return;
+    this.#latecomers = undefined;
     for (const one of shows) one();
-    if (shows.length > 0 && listeners() > 0) trim();
+    if (this.#listeners > 0) this.#trim();
   }
 
-  function show(
+  #show(
     audience: Audience,
     listener: MessageListener,
     context: unknown,
     once: boolean,
   ): () => void {
-    const messages = items.toArray();
+    const messages = this.#queue.items.toArray();
     return () => {
       for (const message of messages) {
         if (!audience.listeners('message').includes(listener)) break;
@@ -226,7 +278,7 @@ export function makeInbox(
     };
   }
 
-  function receive(options: ReceiveOptions = {}): Promise<Message> {
+  #receiveWith(options: ReceiveOptions): Promise<Message> {
     const { text, timeout, signal } = options;
     return new Promise((resolve, reject) => {
       checkReceive(options);
@@ -247,7 +299,7 @@ export function makeInbox(
         },
       };
       const giveUp = (error: unknown): void => {
-        leave(waiter);
+        this.#leave(waiter);
         waiter.fail(error);
       };
       const onAbort = (): void => {
@@ -259,27 +311,8 @@ export function makeInbox(
         }, timeout);
       }
       signal?.addEventListener('abort', onAbort);
-      pull(waiter);
+      this.#pull(waiter);
     });
-  }
-
-  function stream(maxPayload: number | undefined): PieceStream {
-    const [pieces, waiter] = makePieces(
-      maxQueueBytes,
-      maxPayload,
-      onFull,
-      () => {
-        waiters.shift();
-        streaming = waiter.sink;
-        arm();
-      },
-      () => {
-        if (waiter.sink) frames.undivert(waiter.sink);
-        leave(waiter);
-      },
-    );
-    pull(waiter);
-    return pieces;
   }
 }
 

@@ -1,28 +1,36 @@
 /**
- * The states of a connection, and the one place that writes them.
+ * The states of a connection, the one place that writes them, and those who tell of it.
  * @packageDocumentation
  */
 import type { SocketState } from './enumerations.js';
+import type { Audience } from './inboxes.js';
+import { tell } from './values.js';
 
 /** Where a connection is in its life. */
-export interface Lifecycle {
-  state: () => SocketState;
-  /** Moves on to a later state; a state once left never comes back. */
-  move: (next: SocketState) => void;
-}
+export class Lifecycle {
+  #state: SocketState;
+  /** Who emits the connection's events. */
+  readonly emitters: Audience[];
 
-/** @param onMove told of each move */
-export function makeLifecycle(
-  state: SocketState,
-  onMove: (state: SocketState, previous: SocketState) => void,
-): Lifecycle {
-  return {
-    state: () => state,
-    move(next) {
-      const previous = state;
-      if (next <= previous) return;
-      state = next;
-      onMove(next, previous);
-    },
-  };
+  constructor(state: SocketState, emitters: Audience[]) {
+    this.#state = state;
+    this.emitters = emitters;
+  }
+
+  get state(): SocketState {
+    return this.#state;
+  }
+
+  /** Moves on to a later state; a state once left never comes back. */
+  move(next: SocketState): void {
+    const previous = this.#state;
+    if (next <= previous) return;
+    this.#state = next;
+    this.tell('state', next, previous);
+  }
+
+  /** Tells listeners; what they throw is theirs. */
+  tell(...args: unknown[]): void {
+    for (const emitter of this.emitters) tell(emitter, ...args);
+  }
 }

@@ -5,17 +5,16 @@
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { checkClose } from './closings.js';
-import { makeCore, type ControlData, type Core } from './cores.js';
+import { Core, type ControlData } from './cores.js';
 import { SocketState } from './enumerations.js';
 import { Frames } from './freams.js';
 import type { Audience, MessageListener, ReceiveOptions } from './inboxes.js';
-import { makeLifecycle, type Lifecycle } from './lifecycles.js';
+import { Lifecycle } from './lifecycles.js';
 import { checkOptions, numberOptions, type ConverseOptions } from './options.js';
 import type { SendOptions } from './outboxes.js';
 import type { CloseInfo, Extension, Message, SendData } from './parts.js';
 import type { PieceStream, StreamOptions } from './pieces.js';
 import { TransportSink } from './transports.js';
-import { tell } from './values.js';
 
 export type { ReceiveOptions } from './inboxes.js';
 export type { SendOptions } from './outboxes.js';
@@ -51,8 +50,8 @@ export interface ConverseParts {
   /** What compresses outgoing messages, from `threshold` bytes up. */
   readonly extension?: Extension | undefined;
   readonly threshold?: number | undefined;
-  /** Emits the same messages. */
-  readonly audience?: Audience | undefined;
+  /** Whether messages are shown to listeners only once `release()` has been called. */
+  readonly held?: boolean | undefined;
   /** Awaited before our Close frame goes out. */
   beforeClose?: (code: number, reason: string) => void | Promise<void>;
   /** Awaited before `close` is emitted. */
@@ -66,7 +65,6 @@ export interface ConverseParts {
 export class Converse extends EventEmitter<ConverseEvents> {
   /** The byte stream. */
   readonly transport: Duplex;
-  readonly #lifecycle: Lifecycle;
   readonly #core: Core;
 
   /**
@@ -79,24 +77,17 @@ export class Converse extends EventEmitter<ConverseEvents> {
     checkOptions(options);
     this.transport = transport;
     const sink = parts.sink ?? new TransportSink(transport);
-    this.#lifecycle =
-      parts.lifecycle ??
-      makeLifecycle(SocketState.opened, (...states) => {
-        tell(this, 'state', ...states);
-      });
-    const { audience } = parts;
-    this.#core = makeCore({
+    const lifecycle = parts.lifecycle ?? new Lifecycle(SocketState.opened, []);
+    lifecycle.emitters.unshift(this);
+    this.#core = new Core({
       ...parts,
       transport,
       sink,
+      lifecycle,
       frames: parts.frames ?? new Frames(sink, options),
-      lifecycle: this.#lifecycle,
       numbers: numberOptions(options),
       autoPong: options.autoPong ?? true,
-      audiences: audience ? [this, audience] : [this],
-      tell: (...args: unknown[]) => {
-        tell(this, ...args);
-      },
+      held: parts.held ?? false,
     });
   }
 
@@ -107,17 +98,17 @@ export class Converse extends EventEmitter<ConverseEvents> {
 
   /** Where the connection is in its life. */
   get state(): SocketState {
-    return this.#lifecycle.state();
+    return this.#core.lifecycle.state;
   }
 
   /** Messages that wait for `receive()`. The original's `get_queue_size`. */
   get queueSize(): number {
-    return this.#core.inbox.size();
+    return this.#core.queueSize;
   }
 
   /** Bytes that wait to be sent. */
   get bufferedAmount(): number {
-    return this.#core.buffered();
+    return this.#core.buffered;
   }
 
   /**
@@ -152,7 +143,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
 
   /** Messages, until the connection closes; leaving the loop does not close it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
-    return this.#core.inbox.iterate(this.#core.ending.refusal);
+    return this.#core.inbox.iterate();
   }
 
   /**
@@ -250,7 +241,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
     once = false,
   ): this {
     if (event === 'message') {
-      this.#core.inbox.attached(audience, listener as MessageListener, context, once);
+      this.#core.attached(audience, listener as MessageListener, context, once);
     }
     return this;
   }
@@ -258,13 +249,13 @@ export class Converse extends EventEmitter<ConverseEvents> {
   /** @internal Whether the process lives on for the connection. */
   hold(alive: boolean): this {
     holdStream(this.transport, alive);
-    this.#core.ending.hold(alive);
+    this.#core.hold(alive);
     return this;
   }
 
   /** @internal The connection is open: listeners are told what came meanwhile. */
   release(): void {
-    this.#core.inbox.release();
+    this.#core.release();
   }
 
   /** @internal The connection cannot go on. */

@@ -3,25 +3,16 @@
  * @packageDocumentation
  */
 import { randomFillSync } from 'node:crypto';
-import { MASKS_WASM } from './masks-wasm.js';
+import { SLAB_SIZE, SLABS, wasm } from './wasm.js';
 
-/** What is used of WebAssembly, which Node's own types leave out. */
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: Record<string, unknown> };
-};
-
-/** Bytes of one slab. */
-export const SLAB_SIZE = 65_536;
-const SLABS = 16;
 /** Bytes of a slab of its own, at least: room for a few frames more. */
 const SMALL_SLAB = 1024;
 
 /** A piece of memory to pack frames into. */
 export interface Slab {
   readonly bytes: Buffer;
-  /** Masks `length` bytes from `at`, in place. */
-  readonly mask: (at: number, length: number, key: number) => void;
+  /** Where it is in WebAssembly's memory, or -1. */
+  readonly address: number;
   /** Gives the slab back: nothing may read or write it any more. */
   readonly free: () => void;
 }
@@ -65,6 +56,13 @@ export function maskBytes(data: Uint8Array, at: number, length: number, key: num
   }
 }
 
+/** Masks `length` bytes of a slab from `at`, in place. */
+export function maskSlab(slab: Slab, at: number, length: number, key: number): void {
+  if (slab.address < 0) maskBytes(slab.bytes, at, length, key);
+  else maskInMemory(slab.address + at, length, key);
+}
+
+let maskInMemory: (at: number, length: number, key: number) => void;
 let pool: Slab[] | undefined;
 
 /**
@@ -73,48 +71,28 @@ let pool: Slab[] | undefined;
  */
 export function takeSlab(size: number): Slab {
   pool ??= makePool();
-  return pool.pop() ?? makeSlab(Buffer.allocUnsafeSlow(Math.max(size, SMALL_SLAB)));
-}
-
-function makeSlab(
-  bytes: Buffer,
-  mask: Slab['mask'] = (at, length, key) => {
-    maskBytes(bytes, at, length, key);
-  },
-  shared = false,
-): Slab {
-  const slab: Slab = {
-    bytes,
-    mask,
-    free: () => {
-      if (shared) pool?.push(slab);
-    },
-  };
-  return slab;
+  return (
+    pool.pop() ?? {
+      bytes: Buffer.allocUnsafeSlow(Math.max(size, SMALL_SLAB)),
+      address: -1,
+      free: () => undefined,
+    }
+  );
 }
 
 /** Both ways of masking rely on little-endian words, as all machines have that Node runs on. */
 function makePool(): Slab[] {
-  let mask: Slab['mask'] | undefined;
-  let memory: ArrayBuffer | undefined;
-  try {
-    const module = new WebAssembly.Module(Buffer.from(MASKS_WASM, 'base64'));
-    const { exports: made } = new WebAssembly.Instance(module);
-    ({ buffer: memory } = made['memory'] as { buffer: ArrayBuffer });
-    mask = made['mask'] as Slab['mask'];
-  } catch {
-    // WebAssembly is refused, as by --jitless or a policy, or has no SIMD here.
-  }
+  const found = wasm();
+  if (found) maskInMemory = found.mask;
   return Array.from({ length: SLABS }, (_, index) => {
-    if (!memory || !mask) return makeSlab(Buffer.allocUnsafeSlow(SLAB_SIZE), undefined, true);
-    const maskShared = mask;
-    const address = index * SLAB_SIZE;
-    return makeSlab(
-      Buffer.from(memory, address, SLAB_SIZE),
-      (at, length, key) => {
-        maskShared(address + at, length, key);
-      },
-      true,
-    );
+    const address = found ? index * SLAB_SIZE : -1;
+    const slab: Slab = {
+      bytes: found
+        ? Buffer.from(found.memory.buffer, address, SLAB_SIZE)
+        : Buffer.allocUnsafeSlow(SLAB_SIZE),
+      address,
+      free: () => pool?.push(slab),
+    };
+    return slab;
   });
 }

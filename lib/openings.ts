@@ -4,92 +4,107 @@
  */
 import type { Duplex } from 'node:stream';
 import { TimeoutError, type Phase } from './exceptions.js';
-import { makeAlarm } from './timers.js';
+import { Alarm } from './timers.js';
 
 /** What bounds an attempt: its time, the caller's signal, and our own change of mind. */
-export interface OpeningAttempt {
-  readonly signal: AbortSignal;
+export class OpeningAttempt extends Alarm {
+  readonly #timeout: number;
+  readonly #callerSignal: AbortSignal | undefined;
+  #controller: AbortController | undefined;
+  #phase: Phase = 'dns';
+  #transport: Duplex | undefined;
+  /** Why it has ended. */
+  #reason: [reason: unknown] | undefined;
+  /** Ends the step that is awaited. */
+  #reject: ((reason: unknown) => void) | undefined;
   /** Whether the caller wanted the end: then it is no failure. */
-  wanted: () => boolean;
-  /** It has come so far. */
-  reach: (phase: Phase) => void;
-  /** The caller wants no connection any more. */
-  giveUp: (reason: unknown) => void;
-  /** Ends the attempt: what is awaited rejects with the reason. */
-  abort: (reason: unknown) => void;
-  /** Waits for a step, but not beyond the attempt's end. */
-  step: <T>(work: () => T | Promise<T>) => Promise<T>;
-  /** The step that opens the transport, which is destroyed with the attempt, even if it comes late. */
-  open: (work: () => Duplex | Promise<Duplex>) => Promise<Duplex>;
-  /** It has come to its end: nothing of it is left behind. */
-  end: () => void;
-  /** Whether the process lives on for it. */
-  hold: (alive: boolean) => void;
-}
+  wanted = false;
 
-/** @param timeout milliseconds for everything from DNS to the end of the handshake; 0: no limit */
-export function makeAttempt(timeout: number, callerSignal?: AbortSignal): OpeningAttempt {
-  const controller = new AbortController();
-  const { signal } = controller;
-  let phase: Phase = 'dns';
-  let transport: Duplex | undefined;
-  let wanted = false;
+  /**
+   * @param timeout milliseconds for everything from DNS to the end of the handshake; 0: no limit
+   * @param held whether the process lives on for it
+   */
+  constructor(timeout: number, held: boolean, callerSignal?: AbortSignal) {
+    super(held);
+    this.#timeout = timeout;
+    this.#callerSignal = callerSignal;
+    if (timeout > 0) this.set(timeout);
+    callerSignal?.addEventListener('abort', this.#onCallerAbort);
+    if (callerSignal?.aborted) this.#onCallerAbort();
+  }
 
-  const abort = (reason: unknown): void => {
-    controller.abort(reason);
-    transport?.destroy();
-  };
-  const giveUp = (reason: unknown): void => {
-    wanted = true;
-    abort(reason);
-  };
-  const onCallerAbort = (): void => {
-    giveUp(callerSignal?.reason);
-  };
-  const alarm = makeAlarm(() => {
-    const message = `opening took longer than ${timeout} ms (timeout), in phase ${phase}`;
-    abort(new TimeoutError(message, 'open', phase));
-  });
-  const step = async <T>(work: () => T | Promise<T>): Promise<T> => {
-    signal.throwIfAborted();
-    let onAbort = (): void => undefined;
-    const aborted = new Promise<never>((_resolve, reject) => {
-      onAbort = () => {
-        reject(signal.reason as Error);
-      };
-      signal.addEventListener('abort', onAbort);
-    });
-    try {
-      return await Promise.race([work(), aborted]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
+  /** For those who open a transport in their own way; made when asked for. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#reason) this.#controller.abort(this.#reason[0]);
     }
-  };
+    return this.#controller.signal;
+  }
 
-  if (timeout > 0) alarm.set(timeout);
-  callerSignal?.addEventListener('abort', onCallerAbort);
-  if (callerSignal?.aborted) onCallerAbort();
-  return {
-    signal,
-    wanted: () => wanted,
-    reach(next) {
-      phase = next;
-    },
-    giveUp,
-    abort,
-    step,
-    open: (work) =>
-      step(async () => {
-        transport = await work();
-        // Its fate is told by its readers; without a listener it would end the process.
-        transport.on('error', () => undefined);
-        if (signal.aborted) transport.destroy();
-        return transport;
-      }),
-    end() {
-      alarm.clear();
-      callerSignal?.removeEventListener('abort', onCallerAbort);
-    },
-    hold: alarm.hold,
+  /** It has come so far. */
+  onPhase(phase: Phase): void {
+    this.#phase = phase;
+  }
+
+  /** There is a transport, which is destroyed with the attempt. */
+  onTransport(transport: Duplex): void {
+    this.#transport = transport;
+    if (this.#reason) transport.destroy();
+  }
+
+  /** The caller wants no connection any more. */
+  giveUp(reason: unknown): void {
+    this.wanted = true;
+    this.abort(reason);
+  }
+
+  /** Ends the attempt: what is awaited rejects with the reason. */
+  abort(reason: unknown): void {
+    this.#reason ??= [reason];
+    this.#controller?.abort(reason);
+    this.#transport?.destroy();
+    this.#reject?.(this.#reason[0]);
+  }
+
+  /** Waits for a step, but not beyond the attempt's end. */
+  step<T>(work: () => T | PromiseLike<T>): Promise<T> {
+    return new Promise((resolve, reject: (reason: unknown) => void) => {
+      if (this.#reason) reject(this.#reason[0]);
+      else {
+        this.#reject = reject;
+        const result = work();
+        if (result instanceof Object && 'then' in result) result.then(resolve, reject);
+        else resolve(result);
+      }
+    });
+  }
+
+  /** The step that opens the transport, which is destroyed with the attempt, even if it comes late. */
+  open(work: () => Duplex | Promise<Duplex>): Promise<Duplex> {
+    return this.step(async () => {
+      const transport = await work();
+      // Its fate is told by its readers; without a listener it would end the process.
+      transport.on('error', ignore);
+      this.onTransport(transport);
+      return transport;
+    });
+  }
+
+  /** It has come to its end: nothing of it is left behind. */
+  end(): void {
+    this.clear();
+    this.#callerSignal?.removeEventListener('abort', this.#onCallerAbort);
+  }
+
+  protected override ring(): void {
+    const message = `opening took longer than ${this.#timeout} ms (timeout), in phase ${this.#phase}`;
+    this.abort(new TimeoutError(message, 'open', this.#phase));
+  }
+
+  readonly #onCallerAbort = (): void => {
+    this.giveUp(this.#callerSignal?.reason);
   };
 }
+
+const ignore = (): void => undefined;

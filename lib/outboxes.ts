@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
 import type { Data, SendData } from './parts.js';
-import { makeSendQueue, type SendTask } from './sends.js';
+import { SendQueue, type SendTask } from './sends.js';
 import { checkUtf8 } from './utf8.js';
 import { bytesOf, describeValue, mustBe, wrongType, wrongValue } from './values.js';
 
@@ -33,9 +33,8 @@ export interface SendOptions {
 
 /** What the outbox needs of the connection. */
 export interface OutboxHost {
-  readonly highWaterMark: number;
-  /** Bytes that wait to be sent. */
-  buffered: () => number;
+  /** Whether more bytes wait to be sent than should. */
+  readonly crowded: boolean;
   /** Packs one frame, and lets it go; a large one that is compressed takes its time. */
   write: (
     fin: boolean,
@@ -43,26 +42,14 @@ export interface OutboxHost {
     data: string | Buffer,
     compress?: boolean,
   ) => void | Promise<void>;
-  /**
-   * Why nothing can be sent any more; undefined while it can.
-   * @param late for a message that was accepted before
-   */
-  refusal: (late?: boolean) => Error | undefined;
-  /** A message cannot be completed: the connection fails. */
-  fail: (error: FrameError) => void;
-}
-
-/** Sends messages, whole or in pieces, and tells when there is room for more. */
-export interface Outbox {
-  send: (data: SendData, options?: SendOptions) => Promise<void>;
-  /** Resolves once there is room. */
-  drained: () => Promise<void>;
-  /** Bytes have been taken. Tells whether senders waited for it, and have room now. */
-  relieve: () => boolean;
-  /** Resolves once all that was sent, and can be completed, is packed; undefined if it is now. */
-  whenSettled: () => Promise<void> | undefined;
-  /** Nothing can be sent any more. */
-  end: (error: unknown) => void;
+  /** Whether messages can still be sent. */
+  readonly sendable: boolean;
+  /** Whether the connection has begun to end: then a message accepted before is stopped, too. */
+  readonly begun: boolean;
+  /** What a call gets that comes too late. */
+  refusal: () => Error;
+  /** The connection cannot go on. */
+  fail: (error: Error) => void;
 }
 
 /** A message, or a piece of one, that is at hand. */
@@ -87,66 +74,87 @@ export function quietly<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
-/** Makes the sending part of a connection. */
-export function makeOutbox(host: OutboxHost): Outbox {
-  const queue = makeSendQueue();
+/** Sends messages, whole or in pieces, and tells when there is room for more. */
+export class Outbox {
+  readonly #host: OutboxHost;
+  /** The order of sends; made when one has to wait for another. */
+  #queue: SendQueue | undefined;
   /** Sends that wait for their turn. */
-  const waiting = new Set<Settler>();
-  const sources = new Set<Source>();
+  #waiting: Set<Settler> | undefined;
+  #sources: Set<Source> | undefined;
   /** Sends that wait for room. */
-  let drains: Settler[] = [];
+  #drains: Settler[] | undefined;
   /** What a message in pieces has left of a character so far, where it is text. */
-  let tail: Buffer | undefined;
+  #tail: Buffer | undefined;
 
-  const crowded = (): boolean => host.buffered() > host.highWaterMark;
-  return {
-    send(data, options) {
-      if (typeof data === 'string' && options === undefined && queue.idle()) {
-        const refusal = host.refusal();
-        if (refusal) return quietly(Promise.reject(refusal));
-        return inTurn(host.write(true, DataFrames.text, data));
-      }
-      try {
-        return sendAny(data, options);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    },
-    drained,
-    relieve() {
-      if (drains.length === 0 || crowded()) return false;
-      const relieved = drains;
-      drains = [];
-      for (const { resolve } of relieved) resolve();
-      return true;
-    },
-    whenSettled: queue.whenSettled,
-    end(error) {
-      const settlers = [...drains, ...waiting];
-      drains = [];
-      waiting.clear();
-      queue.clear();
-      for (const { reject } of settlers) reject(error);
-      sources.forEach(endSource);
-      sources.clear();
-    },
-  };
+  constructor(host: OutboxHost) {
+    this.#host = host;
+  }
 
-  function drained(): Promise<void> {
-    if (drains.length === 0 && !crowded()) return DONE;
+  send(data: SendData, options?: SendOptions): Promise<void> {
+    const host = this.#host;
+    if (typeof data === 'string' && options === undefined && this.#idle && host.sendable) {
+      return this.#inTurn(host.write(true, DataFrames.text, data));
+    }
+    try {
+      return this.#sendAny(data, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Resolves once there is room. */
+  drained(): Promise<void> {
+    if (!this.#drains && !this.#host.crowded) return DONE;
     return quietly(
       new Promise((resolve, reject) => {
-        drains.push({ resolve, reject });
+        (this.#drains ??= []).push({ resolve, reject });
       }),
     );
   }
 
-  /** A frame that takes its time holds back what comes later. */
-  function inTurn(working: void | Promise<void>): Promise<void> {
-    return working ? enter(queue.add, () => working) : drained();
+  /** Bytes have been taken. Tells whether senders waited for it, and have room now. */
+  relieve(): boolean {
+    const relieved = this.#drains;
+    if (!relieved || this.#host.crowded) return false;
+    this.#drains = undefined;
+    for (const { resolve } of relieved) resolve();
+    return true;
   }
 
-  function sendAny(data: SendData, options: SendOptions = {}): Promise<void> {
+  /** Resolves once all that was sent, and can be completed, is packed; undefined if it is now. */
+  whenSettled(): Promise<void> | undefined {
+    return this.#queue?.whenSettled();
+  }
+
+  /** Nothing can be sent any more: those who wait get the error. */
+  end(error: () => unknown): void {
+    const settlers = [...(this.#drains ?? []), ...(this.#waiting ?? [])];
+    const sources = this.#sources ?? [];
+    this.#drains = this.#waiting = this.#sources = undefined;
+    this.#queue?.clear();
+    for (const { reject } of settlers) reject(error());
+    sources.forEach(endSource);
+  }
+
+  get #idle(): boolean {
+    return this.#queue?.idle ?? true;
+  }
+
+  get #order(): SendQueue {
+    return (this.#queue ??= new SendQueue());
+  }
+
+  /** A frame that takes its time holds back what comes later. */
+  #inTurn(working: void | Promise<void>): Promise<void> {
+    return working ? this.#enter(() => working) : this.drained();
+  }
+
+  #refused(): Promise<never> {
+    return quietly(Promise.reject(this.#host.refusal()));
+  }
+
+  #sendAny(data: SendData, options: SendOptions = {}): Promise<void> {
     if (typeof options !== 'object' || !(options as object | null)) {
       throw mustBe('options', 'an object', options);
     }
@@ -160,40 +168,45 @@ export function makeOutbox(host: OutboxHost): Outbox {
     }
     const message = wholeData(data);
     const source = message === undefined ? sourceOf(data) : undefined;
-    const refusal = host.refusal();
-    if (refusal) return quietly(Promise.reject(refusal));
+    if (!this.#host.sendable) return this.#refused();
+    const inPieces = this.#queue?.inPieces ?? false;
     const goesOn =
-      code === DataFrames.cont || (code === undefined && fin !== undefined && queue.inPieces());
+      code === DataFrames.cont || (code === undefined && fin !== undefined && inPieces);
     if (source) {
       if (fin !== undefined || goesOn) {
         throw wrongType('an iterable is a whole message: fin and DataFrames.cont are for pieces');
       }
-      return enter(queue.add, () => sendPieces(source(), code, compress));
+      return this.#enter(() => this.#sendPieces(source(), code, compress));
     }
     if (goesOn || fin === false) {
-      if (goesOn && !queue.inPieces()) {
+      if (goesOn && !inPieces) {
         throw new InvalidStateError('there is no message to continue: begin one with fin: false');
       }
-      return sendPiece(message as Piece, goesOn ? DataFrames.cont : code, fin ?? true, compress);
+      return this.#sendPiece(
+        message as Piece,
+        goesOn ? DataFrames.cont : code,
+        fin ?? true,
+        compress,
+      );
     }
-    return sendWhole(message as Piece, code, compress);
+    return this.#sendWhole(message as Piece, code, compress);
   }
 
-  function sendWhole(
+  #sendWhole(
     message: Piece,
     code: DataFrames | undefined,
     compress: boolean | undefined,
   ): Promise<void> {
     const opcode = opcodeOf(message, code);
     if (opcode === DataFrames.text) requireText(message);
-    if (queue.idle() && !(message instanceof Blob)) {
-      return inTurn(host.write(true, opcode, message, compress));
+    if (this.#idle && !(message instanceof Blob)) {
+      return this.#inTurn(this.#host.write(true, opcode, message, compress));
     }
     const kept = keep(message);
-    return enter(queue.add, () => writePiece(true, opcode, kept, compress));
+    return this.#enter(() => this.#writePiece(true, opcode, kept, compress));
   }
 
-  function sendPiece(
+  #sendPiece(
     message: Piece,
     code: DataFrames | undefined,
     fin: boolean,
@@ -201,29 +214,37 @@ export function makeOutbox(host: OutboxHost): Outbox {
   ): Promise<void> {
     const opcode = opcodeOf(message, code);
     const before =
-      opcode === DataFrames.cont ? tail : opcode === DataFrames.text ? NOTHING : undefined;
-    tail = textTail(before, message, fin);
+      opcode === DataFrames.cont ? this.#tail : opcode === DataFrames.text ? NOTHING : undefined;
+    this.#tail = textTail(before, message, fin);
     const kept = keep(message);
-    return enter(
-      (task) => {
-        queue.addPiece(task, fin);
-      },
+    return this.#enter(
       // What follows it would go on with a message that lacks this piece.
-      () => (writePiece(fin, opcode, kept, compress) as Promise<void> | undefined)?.catch(abandon),
+      () =>
+        (this.#writePiece(fin, opcode, kept, compress) as Promise<void> | undefined)?.catch(
+          (cause: unknown) => this.#abandon(cause),
+        ),
+      (task) => {
+        this.#order.addPiece(task, fin);
+      },
     );
   }
 
   /** Runs in its turn; settles once there is room. */
-  function enter(add: (task: SendTask) => void, work: () => void | Promise<void>): Promise<void> {
+  #enter(
+    work: () => void | Promise<void>,
+    add = (task: SendTask): void => {
+      this.#order.add(task);
+    },
+  ): Promise<void> {
     return quietly(
       new Promise((resolve, reject) => {
         const settler: Settler = { resolve, reject };
-        waiting.add(settler);
+        (this.#waiting ??= new Set()).add(settler);
         const succeed = (): void => {
-          if (waiting.delete(settler)) drained().then(resolve, reject);
+          if (this.#waiting?.delete(settler)) this.drained().then(resolve, reject);
         };
         const fail = (error: unknown): void => {
-          waiting.delete(settler);
+          this.#waiting?.delete(settler);
           reject(error);
         };
         add(() => {
@@ -236,7 +257,7 @@ export function makeOutbox(host: OutboxHost): Outbox {
     );
   }
 
-  function writePiece(
+  #writePiece(
     fin: boolean,
     opcode: DataFrames,
     data: Piece,
@@ -246,70 +267,72 @@ export function makeOutbox(host: OutboxHost): Outbox {
       return data.arrayBuffer().then((buffer) => {
         const bytes = Buffer.from(buffer);
         if (opcode === DataFrames.text) requireText(bytes);
-        checkOpen();
-        return host.write(fin, opcode, bytes, compress);
+        this.#checkOpen();
+        return this.#host.write(fin, opcode, bytes, compress);
       });
     }
-    return host.write(fin, opcode, data, compress);
+    return this.#host.write(fin, opcode, data, compress);
   }
 
   /** A message that cannot be completed takes the connection with it. */
-  function abandon(cause: unknown): never {
-    if (host.refusal(true)) throw cause;
+  #abandon(cause: unknown): never {
+    if (this.#host.begun) throw cause;
     const error = new FrameError(
       'ERR_FRAME_SOURCE',
       `a message could not be completed: ${String(cause)}`,
       StatusCodes.internalError,
       { cause },
     );
-    host.fail(error);
+    this.#host.fail(error);
     throw error;
   }
 
   /** Each item is a fragment that goes out as soon as it is there; an empty one ends the message. */
-  async function sendPieces(
+  async #sendPieces(
     source: Source,
     code: DataFrames | undefined,
     compress: boolean | undefined,
   ): Promise<void> {
+    const host = this.#host;
     let opcode: DataFrames | undefined;
     let left: Buffer | undefined;
-    sources.add(source);
+    (this.#sources ??= new Set()).add(source);
     try {
       for (let step; (step = await source.next()).done !== true;) {
         const whole = wholeData(step.value);
         if (whole === undefined) throw mustBe('an item', 'a string or bytes', step.value);
         const piece = whole instanceof Blob ? Buffer.from(await whole.arrayBuffer()) : whole;
-        checkOpen();
+        this.#checkOpen();
         const next = opcode === undefined ? opcodeOf(piece, code) : DataFrames.cont;
         if (next === DataFrames.text) left = NOTHING;
         left = textTail(left, piece, false);
         opcode ??= next;
         await host.write(false, next, piece, compress);
-        await drained();
+        await this.drained();
       }
       textTail(left, NOTHING, true);
       if (opcode !== undefined) await host.write(true, DataFrames.cont, NOTHING);
     } catch (cause) {
-      if (sources.delete(source)) endSource(source);
+      if (this.#sources?.delete(source)) endSource(source);
       // Where nothing has gone out the connection need not suffer for it.
       if (opcode === undefined) throw cause;
-      return abandon(cause);
+      return this.#abandon(cause);
     } finally {
-      sources.delete(source);
+      this.#sources?.delete(source);
     }
   }
 
-  function checkOpen(): void {
-    const refusal = host.refusal(true);
-    if (refusal) throw refusal;
+  #checkOpen(): void {
+    if (this.#host.begun) throw this.#host.refusal();
   }
 }
 
 /** A message that is at hand as a whole. */
 function wholeData(data: unknown): Piece | undefined {
-  return typeof data === 'string' || data instanceof Blob ? data : bytesOf(data);
+  return typeof data === 'string' ? data : (bytesOf(data) ?? blobOf(data));
 }
+
+const blobOf = (data: unknown): Blob | undefined => (data instanceof Blob ? data : undefined);
 
 function sourceOf(data: unknown): () => Source {
   if (typeof data === 'object' && data !== null && !(data instanceof String)) {

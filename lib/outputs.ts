@@ -2,8 +2,10 @@
  * From messages to bytes: frames are packed and masked in a slab, and leave it once a turn.
  * @packageDocumentation
  */
-import { maskingKey, SLAB_SIZE, takeSlab, type Slab } from './masks.js';
+import { maskingKey, maskSlab, takeSlab, type Slab } from './masks.js';
 import type { ByteSink } from './parts.js';
+import { writeUtf8 } from './utf8.js';
+import { SLAB_SIZE } from './wasm.js';
 
 /** Bytes that are packed before a burst is written without waiting for its end. */
 const BURST = 32_768;
@@ -38,7 +40,11 @@ export function packHeader(
     next = into.writeUInt32BE(Math.floor(length / 2 ** 32), next);
     next = into.writeUInt32BE(length >>> 0, next);
   }
-  return into.writeInt32LE(key, next);
+  into[next++] = key;
+  into[next++] = key >> 8;
+  into[next++] = key >> 16;
+  into[next++] = key >> 24;
+  return next;
 }
 
 /**
@@ -46,102 +52,103 @@ export function packHeader(
  * so that a lone message waits for nothing, the others together at the turn's end, and at the
  * latest every 32 KiB. A slab is held only while bytes wait in it.
  */
-export interface Output {
+export class Output {
+  readonly #sink: ByteSink;
+  #slab: Slab | undefined;
   /** Bytes packed and not yet handed on. */
-  pending: () => number;
+  pending = 0;
+  #corks = 0;
+  #turnUnderWay = false;
+
+  constructor(sink: ByteSink) {
+    this.#sink = sink;
+  }
+
   /** Holds frames back until {@link uncork}: the replies to one read leave together. */
-  cork: () => void;
-  uncork: () => void;
+  cork(): void {
+    this.#corks++;
+  }
+
+  uncork(): void {
+    if (--this.#corks === 0) this.flush();
+  }
+
   /** Packs one frame of text. `first` is its first byte: FIN, RSV and opcode. */
-  packText: (first: number, text: string) => void;
-  /** Packs one frame of bytes, which are copied. `first` is its first byte. */
-  packBytes: (first: number, data: Buffer) => void;
-  /** Hands on all that is packed. */
-  flush: () => void;
-}
-
-/** Makes the part of a codec that packs. */
-export function makeOutput(sink: ByteSink): Output {
-  let slab: Slab | undefined;
-  let end = 0;
-  let corks = 0;
-  let turnUnderWay = false;
-
-  const endTurn = (): void => {
-    turnUnderWay = false;
-    if (corks === 0) flush();
-  };
-  return {
-    pending: () => end,
-    cork() {
-      corks++;
-    },
-    uncork() {
-      if (--corks === 0) flush();
-    },
-    packText(first, text) {
-      if (text.length > LONGEST_DIRECT_STRING) packBytes(first, Buffer.from(text));
-      else packString(first, text);
-    },
-    packBytes,
-    flush,
-  };
-
-  function packString(first: number, text: string): void {
-    const { bytes, mask } = reserve(text.length * 3 + 14);
-    const guess = end + headerSize(text.length);
-    const length = bytes.write(text, guess);
-    const start = end + headerSize(length);
+  packText(first: number, text: string): void {
+    if (text.length > LONGEST_DIRECT_STRING) {
+      this.packBytes(first, Buffer.from(text));
+      return;
+    }
+    const slab = this.#reserve(text.length * 3 + 14);
+    const { bytes } = slab;
+    const begin = this.pending;
+    const guess = begin + headerSize(text.length);
+    const length = writeUtf8(bytes, text, guess);
+    const start = begin + headerSize(length);
     if (start !== guess) bytes.copyWithin(start, guess, guess + length);
     const key = maskingKey();
-    packHeader(bytes, end, first, length, key);
-    mask(start, length, key);
-    end = start + length;
-    packed();
+    packHeader(bytes, begin, first, length, key);
+    maskSlab(slab, start, length, key);
+    this.pending = start + length;
+    this.#packed();
   }
 
-  function packBytes(first: number, data: Buffer): void {
+  /** Packs one frame of bytes, which are copied. `first` is its first byte. */
+  packBytes(first: number, data: Buffer): void {
     const { length } = data;
     const key = maskingKey();
-    let { bytes, mask } = reserve(Math.min(length, PIECE) + 14);
-    end = packHeader(bytes, end, first, length, key);
+    let slab = this.#reserve(Math.min(length, PIECE) + 14);
+    this.pending = packHeader(slab.bytes, this.pending, first, length, key);
     for (let from = 0; ;) {
       const take = Math.min(length - from, PIECE);
-      data.copy(bytes, end, from, (from += take));
-      mask(end, take, key);
-      end += take;
+      const at = this.pending;
+      slab.bytes.set(take < length ? data.subarray(from, from + take) : data, at);
+      from += take;
+      maskSlab(slab, at, take, key);
+      this.pending = at + take;
       if (from === length) break;
-      flush();
-      ({ bytes, mask } = reserve(Math.min(length - from, PIECE)));
+      this.flush();
+      slab = this.#reserve(Math.min(length - from, PIECE));
     }
-    packed();
+    this.#packed();
   }
 
-  function flush(): void {
+  /** Hands on all that is packed. */
+  flush(): void {
+    const slab = this.#slab;
     if (!slab) return;
-    const used = slab;
-    const bytes = used.bytes.subarray(0, end);
-    slab = undefined;
-    end = 0;
+    const bytes = slab.bytes.subarray(0, this.pending);
+    this.#slab = undefined;
+    this.pending = 0;
     let taken = true;
     try {
-      taken = sink.write(bytes, used.free);
+      taken = this.#sink.write(bytes, slab.free);
     } finally {
-      if (taken) used.free();
+      if (taken) slab.free();
     }
   }
 
   /** A slab with room for `size` bytes behind what is packed already. */
-  function reserve(size: number): Slab {
-    if (slab && end + size > slab.bytes.length) flush();
-    return (slab ??= takeSlab(size));
+  #reserve(size: number): Slab {
+    if (this.#slab && this.pending + size > this.#slab.bytes.length) this.flush();
+    return (this.#slab ??= takeSlab(size));
   }
 
-  function packed(): void {
-    if (corks === 0 && !turnUnderWay) {
-      turnUnderWay = true;
-      process.nextTick(endTurn);
-      flush();
-    } else if (end >= BURST) flush();
+  #packed(): void {
+    if (this.#corks === 0 && !this.#turnUnderWay) {
+      this.#turnUnderWay = true;
+      process.nextTick(endTurn, this);
+      this.flush();
+    } else if (this.pending >= BURST) this.flush();
   }
+
+  /** @internal */
+  endTurn(): void {
+    this.#turnUnderWay = false;
+    if (this.#corks === 0) this.flush();
+  }
+}
+
+function endTurn(output: Output): void {
+  output.endTurn();
 }

@@ -4,7 +4,7 @@
  */
 import type { PieceSink } from './assemblies.js';
 import type { Message } from './parts.js';
-import { makePullQueue, type Waiter } from './queues.js';
+import { PullQueue, type Waiter } from './queues.js';
 
 /** Options of `receiveStream()`. */
 export interface StreamOptions {
@@ -34,35 +34,45 @@ export interface PullIterator<T> extends AsyncIterableIterator<T, undefined> {
 
 const DONE = { value: undefined, done: true } as const;
 
-/** An iterator over what `wait` gives, until it fails with what `over` takes for the end. */
-export function pullIterator<T>(
-  wait: (waiter: Waiter<T>) => void,
-  over: (error: unknown) => boolean,
-  leave: () => void,
-): PullIterator<T> {
+/** Where an iterator's items come from. */
+export interface PullSource<T> {
+  /** The first item, where there is one. */
+  poll: () => T | undefined;
+  wait: (waiter: Waiter<T>) => void;
+  /** Whether an error is how it ends. */
+  over: (error: unknown) => boolean;
+  /** The loop has been left. */
+  leave?: () => void;
+}
+
+/** An iterator over what a source gives, until it fails. */
+export function pullIterator<T>(source: PullSource<T>): PullIterator<T> {
   let left = false;
   return {
-    next: () =>
-      new Promise((resolve, reject) => {
+    next() {
+      const item = left ? undefined : source.poll();
+      if (item !== undefined) return Promise.resolve({ value: item, done: false });
+      return new Promise((resolve, reject) => {
         const end = (): void => {
           left = true;
           resolve(DONE);
         };
         if (left) end();
         else {
-          wait({
+          source.wait({
             give: (value) => {
               resolve({ value, done: false });
             },
             fail: (error) => {
-              if (over(error)) end();
+              if (source.over(error)) end();
               else reject(error);
             },
           });
         }
-      }),
+      });
+    },
     return: () => {
-      if (!left) leave();
+      if (!left) source.leave?.();
       left = true;
       return Promise.resolve(DONE);
     },
@@ -85,7 +95,7 @@ export function makePieces(
   onBegin: () => void,
   onLeave: () => void,
 ): [stream: PieceStream, waiter: PieceWaiter] {
-  const pieces = makePullQueue<Message>(Infinity, mostBytes, onFull);
+  const pieces = new PullQueue<Message>(Infinity, mostBytes, onFull);
   const sink: PieceSink = {
     maxPayload,
     begin: onBegin,
@@ -96,15 +106,18 @@ export function makePieces(
       pieces.end(error);
     },
   };
-  const stream = pullIterator(
-    pieces.wait,
-    (error) => error === DONE,
-    () => {
+  const stream = pullIterator<Message>({
+    poll: () => pieces.poll(),
+    wait: (reader) => {
+      pieces.wait(reader);
+    },
+    over: (error) => error === DONE,
+    leave() {
       onLeave();
       sink.end();
       pieces.forget();
     },
-  );
+  });
   // Also takes a message that was whole before anybody asked for its pieces.
   const give = (message: Message): void => {
     if (message.length > 0) sink.piece(message);

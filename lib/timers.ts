@@ -3,50 +3,67 @@
  * @packageDocumentation
  */
 
-/** A timer that rings once. */
-export interface Alarm {
-  /** Rings in `ms` milliseconds, and not when it was to before. */
-  set: (ms: number) => void;
-  clear: () => void;
+/**
+ * Something with a timer, which rings after the event loop has had a turn to read what arrived
+ * while it was busy: a timer that fires late must not take waiting bytes for silence.
+ */
+export abstract class Alarm {
+  #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
+  #held: boolean;
+
+  /** @param held whether the process lives on for its rings */
+  constructor(held = true) {
+    this.#held = held;
+  }
+
+  /** The time has come. */
+  protected abstract ring(): void;
+
   /** Whether it waits to ring. */
-  pending: () => boolean;
-  /** Lets the process live on for its rings (`true`, as it does at first) or not (`false`). */
-  hold: (alive: boolean) => void;
+  get pending(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  /** Rings in `ms` milliseconds, and not when it was to before. */
+  set(ms: number): void {
+    this.clear();
+    this.#timer = setTimeout(onTime, ms, this);
+    if (!this.#held) this.#timer.unref();
+  }
+
+  clear(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    if (this.#turn) clearImmediate(this.#turn);
+    this.#timer = this.#turn = undefined;
+  }
+
+  /** Lets the process live on for its rings (`true`) or not (`false`). */
+  hold(alive: boolean): void {
+    this.#held = alive;
+    if (alive) this.#timer?.ref();
+    else this.#timer?.unref();
+  }
+
+  /** @internal */
+  onTime(): void {
+    this.#turn = setImmediate(onTurn, this);
+  }
+
+  /** @internal */
+  onTurn(): void {
+    this.#timer = this.#turn = undefined;
+    this.ring();
+  }
 }
 
-/**
- * Makes an alarm that rings after the event loop has had a turn to read what arrived while it was
- * busy: a timer that fires late must not take waiting bytes for silence.
- */
-export function makeAlarm(ring: () => void): Alarm {
-  let timer: NodeJS.Timeout | undefined;
-  let turn: NodeJS.Immediate | undefined;
-  let held = true;
-  const clear = (): void => {
-    clearTimeout(timer);
-    clearImmediate(turn);
-    timer = undefined;
-  };
-  return {
-    set(ms) {
-      clear();
-      timer = setTimeout(() => {
-        turn = setImmediate(() => {
-          timer = undefined;
-          ring();
-        });
-      }, ms);
-      if (!held) timer.unref();
-    },
-    clear,
-    pending: () => timer !== undefined,
-    hold(alive) {
-      held = alive;
-      if (alive) timer?.ref();
-      else timer?.unref();
-    },
-  };
-}
+const onTime = (alarm: Alarm): void => {
+  alarm.onTime();
+};
+
+const onTurn = (alarm: Alarm): void => {
+  alarm.onTurn();
+};
 
 /**
  * Runs a user's hook that may take its time, then goes on; a throw, or `limit` milliseconds, do not

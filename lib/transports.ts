@@ -9,6 +9,7 @@ import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
 import { authority, mustBe } from './values.js';
+import { readBuffer } from './wasm.js';
 
 /** What {@link openTransport} needs besides the options. */
 export interface OpenContext {
@@ -18,13 +19,14 @@ export interface OpenContext {
   onPhase?: (phase: Phase) => void;
 }
 
-type ChunkReader = (chunk: Buffer) => void;
+/** Takes what a transport reads. A chunk may be overwritten once the call returns. */
+export interface ChunkTaker {
+  /** @returns false where no more is wanted for now */
+  onChunk: (chunk: Buffer) => unknown;
+}
 
-/** How to give chunks to one reader instead of the stream, for the transports made here. */
-const fastReaders = new WeakMap<Duplex, (reader: ChunkReader) => void>();
-
-/** One buffer serves every socket: it is read and left again within one callback. */
-let readBuffer: Buffer | undefined;
+/** Who gets the chunks of a transport made here: its stream, until somebody else does. */
+const taps = new WeakMap<Duplex, { taker: ChunkTaker }>();
 
 /**
  * Opens a TCP connection, with TLS for `wss`.
@@ -45,12 +47,14 @@ export async function openTransport(
     throw mustBe('localAddress', 'an IP address', localAddress);
   }
   const phase = net.isIP(host) ? 'tcp' : 'dns';
-  const buffer = (readBuffer ??= Buffer.alloc(65_536));
-  let read = (chunk: Buffer): unknown => socket.push(Buffer.from(chunk));
+  const buffer = readBuffer();
+  const tap: { taker: ChunkTaker } = {
+    taker: { onChunk: (chunk) => socket.push(Buffer.from(chunk)) },
+  };
   const onread = {
     buffer,
-    // A full stream wants no more; a reader that does not pauses the socket itself.
-    callback: (bytes: number): boolean => read(buffer.subarray(0, bytes)) !== false,
+    // A full stream wants no more; a taker that does not pauses the socket itself.
+    callback: (bytes: number): boolean => tap.taker.onChunk(buffer.subarray(0, bytes)) !== false,
   };
   let looked = false;
   const lookup: LookupFunction | undefined =
@@ -68,9 +72,7 @@ export async function openTransport(
     throw connectionError(cause as Error, remote, ssl ? 'tls' : phase);
   }
   socket.setNoDelay(true);
-  fastReaders.set(socket, (reader) => {
-    read = reader;
-  });
+  taps.set(socket, tap);
   // A lookup of the user's may have answered within connect().
   await opened(socket, remote, looked ? 'tcp' : phase, context);
   return socket;
@@ -147,19 +149,14 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
   );
 }
 
-/**
- * Reads a transport from now on: `onChunk` gets each chunk, which may be overwritten once it
- * returns. What the stream holds already comes first.
- */
-export function readTransport(transport: Duplex, onChunk: ChunkReader): void {
-  const useFast = fastReaders.get(transport);
-  if (useFast === undefined) {
-    transport.on('data', onChunk);
-  } else {
+/** Reads a transport from now on. What the stream holds already comes first. */
+export function readTransport(transport: Duplex, taker: ChunkTaker): void {
+  const tap = taps.get(transport);
+  if (tap) {
     const waiting = transport.read() as Buffer | null;
-    useFast(onChunk);
-    if (waiting !== null) onChunk(waiting);
-  }
+    tap.taker = taker;
+    if (waiting !== null) taker.onChunk(waiting);
+  } else transport.on('data', (chunk: Buffer) => taker.onChunk(chunk));
   transport.resume();
 }
 
@@ -170,46 +167,60 @@ interface HandleOwner extends Duplex {
 
 /** Writes packed frames to a transport, and tells when it has taken them. */
 export class TransportSink implements ByteSink {
-  readonly write: ByteSink['write'];
-  /** Bytes written that the kernel has taken, as far as can be seen. */
-  readonly taken: () => number;
-  /** Called when something that was written has been taken. */
-  onTaken: (() => void) | undefined;
+  readonly #transport: Duplex;
+  /** A foreign stream may keep what it was given: then nothing is lent. */
+  readonly #lends: boolean;
+  #lent: (() => void) | undefined;
+  #written = 0;
+  /** Made with the first write. */
+  #onWritten: (() => void) | undefined;
+  /** Told when something that was written has been taken. */
+  owner: { onTaken: () => void } | undefined;
 
   constructor(transport: Duplex) {
-    // A foreign stream may keep what it was given: then nothing is lent.
-    const lends = fastReaders.has(transport);
+    this.#transport = transport;
+    this.#lends = taps.has(transport);
+  }
+
+  /**
+   * Bytes written that the kernel has taken, as far as can be seen. A stream tells only when all
+   * that it was given is gone; its handle tells meanwhile.
+   */
+  get taken(): number {
+    const transport: HandleOwner = this.#transport;
+    const { bytesWritten = this.#written, writeQueueSize = transport.writableLength } =
+      transport._handle ?? {};
+    return bytesWritten - writeQueueSize;
+  }
+
+  /** Writes; `free` gives the bytes back once they may be overwritten, where this returns false. */
+  write(bytes: Buffer, free: () => void): boolean {
+    const transport = this.#transport;
+    if (!transport.writable) return true;
+    this.#written += bytes.length;
+    // Behind bytes that wait already, these would keep a slab for as long as those do.
+    const lend = this.#lends && !this.#lent;
+    transport.write(lend ? bytes : Buffer.from(bytes), (this.#onWritten ??= this.#makeOnWritten()));
     // For TCP, nothing waiting means that the kernel has taken it.
-    const direct = lends && !('encrypted' in transport);
-    let lent: (() => void) | undefined;
-    let written = 0;
+    const direct = transport.writableLength === 0 && !('encrypted' in transport);
+    if (!lend || direct) return true;
+    this.#lent = free;
+    return false;
+  }
+
+  #makeOnWritten(): () => void {
+    const transport = this.#transport;
     const release = (): void => {
-      const free = lent;
-      lent = undefined;
+      const free = this.#lent;
+      this.#lent = undefined;
       free?.();
     };
-    const onWritten = (): void => {
+    transport.once('close', release);
+    return () => {
       // What a destroyed stream gives back has not been taken; `close` follows.
       if (transport.destroyed) return;
       if (transport.writableLength === 0) release();
-      this.onTaken?.();
-    };
-    transport.once('close', release);
-    // A stream tells only when all that it was given is gone; its handle tells meanwhile.
-    this.taken = () => {
-      const { bytesWritten = written, writeQueueSize = transport.writableLength } =
-        (transport as HandleOwner)._handle ?? {};
-      return bytesWritten - writeQueueSize;
-    };
-    this.write = (bytes, free) => {
-      if (!transport.writable) return true;
-      written += bytes.length;
-      // Behind bytes that wait already, these would keep a slab for as long as those do.
-      const lend = lends && !lent;
-      transport.write(lend ? bytes : Buffer.from(bytes), onWritten);
-      if (!lend || (direct && transport.writableLength === 0)) return true;
-      lent = free;
-      return false;
+      this.owner?.onTaken();
     };
   }
 }

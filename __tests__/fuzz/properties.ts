@@ -75,8 +75,8 @@ function expectSame(told: unknown, expected: unknown): void {
 
 /** Has zlib used by documented means alone, or not. */
 function useZlib(documented: boolean): void {
-  if (documented) process.env['AIOWEBSOCKET_DOCUMENTED_ZLIB'] = '1';
-  else delete process.env['AIOWEBSOCKET_DOCUMENTED_ZLIB'];
+  if (documented) process.env['AIOWEBSOCKET_DOCUMENTED'] = '1';
+  else delete process.env['AIOWEBSOCKET_DOCUMENTED'];
 }
 
 // ---- any messages, fragments, chunks: the same messages ----

@@ -16,7 +16,7 @@ export const ENGINES = [
   ['documented zlib', '1'],
 ] as const;
 
-const VARIABLE = 'AIOWEBSOCKET_DOCUMENTED_ZLIB';
+const VARIABLE = 'AIOWEBSOCKET_DOCUMENTED';
 
 /** Has the tests of a block compress so. */
 export function useEngine(engine: string | undefined): void {

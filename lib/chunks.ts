@@ -1,0 +1,75 @@
+/**
+ * Messages that a chunk holds whole: each is copied out of it once, small ones several at a time.
+ * @packageDocumentation
+ */
+import { decodeUtf8 } from './utf8.js';
+import { readBuffer, READ_BUFFER, UTF16, wasm, type Wasm } from './wasm.js';
+
+/** Bytes that are copied at a time, which a small message may keep alive while it lives. */
+const WINDOW = 1024;
+/** Bytes above which a message is copied by itself. */
+const SMALL = WINDOW / 2;
+const NOTHING: Buffer = Buffer.alloc(0);
+/** From here on Node decodes UTF-8 faster than we do. */
+const FAST_NODE = 24;
+
+let native: Wasm | false = false;
+/** Where the chunk that is being parsed is in WebAssembly's memory; -1 where it is not. */
+let address = -1;
+/** The windows that messages are taken from, as text and as bytes, and where in the chunk they end. */
+let text = '';
+let textFrom = 0;
+let textEnd = 0;
+let bytes = NOTHING;
+let bytesFrom = 0;
+let bytesEnd = 0;
+let utf16: Buffer | undefined;
+const decodes = parseInt(process.versions.node) < FAST_NODE;
+
+/** A chunk is about to be parsed, or has been: nothing of another one may be taken for it. */
+export function useChunk(chunk = NOTHING): void {
+  textEnd = bytesEnd = 0;
+  text = '';
+  bytes = NOTHING;
+  address = chunk.buffer === readBuffer().buffer ? chunk.byteOffset : -1;
+  native = address >= READ_BUFFER && wasm();
+}
+
+/**
+ * Decodes whole UTF-8 text in the chunk that is in use.
+ * @returns undefined where it is not valid
+ */
+export function textOf(chunk: Buffer, from: number, to: number): string | undefined {
+  if (!native) return decodeUtf8(chunk, from, to);
+  if (native.ascii(address + from, address + to) === 0) {
+    return decodes ? decode(native, address + from, address + to) : decodeUtf8(chunk, from, to);
+  }
+  if (to - from > SMALL) return chunk.toString('latin1', from, to);
+  if (to > textEnd) {
+    textFrom = from;
+    textEnd = Math.min(from + WINDOW, chunk.length);
+    text = chunk.toString('latin1', from, textEnd);
+  }
+  return text.slice(from - textFrom, to - textFrom);
+}
+
+function decode({ decode: toUtf16, memory }: Wasm, from: number, to: number): string | undefined {
+  utf16 ??= Buffer.from(memory.buffer, UTF16);
+  const end = toUtf16(from, to, UTF16);
+  return end > 0 ? utf16.toString('utf16le', 0, end - UTF16) : undefined;
+}
+
+/** Copies bytes out of the chunk that is in use. */
+export function bytesAt(chunk: Buffer, from: number, to: number): Buffer {
+  if (to - from > SMALL) {
+    const own = Buffer.allocUnsafe(to - from);
+    chunk.copy(own, 0, from, to);
+    return own;
+  }
+  if (to > bytesEnd) {
+    bytesFrom = from;
+    bytesEnd = Math.min(from + WINDOW, chunk.length);
+    bytes = Buffer.from(chunk.subarray(from, bytesEnd));
+  }
+  return bytes.subarray(from - bytesFrom, to - bytesFrom);
+}
