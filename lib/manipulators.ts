@@ -3,14 +3,14 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { EventEmitter } from 'eventemitter3';
 import { checkClose } from './closings.js';
 import { makeCore, type ControlData, type Core } from './cores.js';
+import { MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
 import { Frames } from './freams.js';
-import type { Audience, MessageListener, ReceiveOptions } from './inboxes.js';
+import type { Audience, Inbox, ReceiveOptions } from './inboxes.js';
 import { makeLifecycle, type Lifecycle } from './lifecycles.js';
-import { checkOptions, numberOptions, type ConverseOptions } from './options.js';
+import { checkOptions, type ConverseOptions } from './options.js';
 import type { SendOptions } from './outboxes.js';
 import type { CloseInfo, Extension, Message, SendData } from './parts.js';
 import type { PieceStream, StreamOptions } from './pieces.js';
@@ -51,7 +51,7 @@ export interface ConverseParts {
   /** What compresses outgoing messages, from `threshold` bytes up. */
   readonly extension?: Extension | undefined;
   readonly threshold?: number | undefined;
-  /** Emits the same messages. */
+  /** Emits the same, apart from `state`. */
   readonly audience?: Audience | undefined;
   /** Awaited before our Close frame goes out. */
   beforeClose?: (code: number, reason: string) => void | Promise<void>;
@@ -63,9 +63,9 @@ export interface ConverseParts {
  * Talks on a connection that is open: sends, receives, answers pings, and closes. Usually made by
  * {@link AioWebSocket}, and found at its `manipulator`.
  */
-export class Converse extends EventEmitter<ConverseEvents> {
+export class Converse extends MessageEmitter<ConverseEvents> {
   /** The byte stream. */
-  readonly transport: Duplex;
+  declare readonly transport: Duplex;
   readonly #lifecycle: Lifecycle;
   readonly #core: Core;
 
@@ -76,7 +76,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
    */
   constructor(transport: Duplex, options: ConverseOptions = {}, parts: ConverseParts = {}) {
     super();
-    checkOptions(options);
+    const numbers = checkOptions(options);
     this.transport = transport;
     const sink = parts.sink ?? new TransportSink(transport);
     this.#lifecycle =
@@ -91,10 +91,11 @@ export class Converse extends EventEmitter<ConverseEvents> {
       sink,
       frames: parts.frames ?? new Frames(sink, options),
       lifecycle: this.#lifecycle,
-      numbers: numberOptions(options),
+      numbers,
       autoPong: options.autoPong ?? true,
       audiences: audience ? [this, audience] : [this],
       tell: (...args: unknown[]) => {
+        if (audience) tell(audience, ...args);
         tell(this, ...args);
       },
     });
@@ -110,9 +111,14 @@ export class Converse extends EventEmitter<ConverseEvents> {
     return this.#lifecycle.state();
   }
 
+  /** @internal */
+  override get inbox(): Inbox {
+    return this.#core.inbox;
+  }
+
   /** Messages that wait for `receive()`. The original's `get_queue_size`. */
   get queueSize(): number {
-    return this.#core.inbox.size();
+    return this.inbox.size();
   }
 
   /** Bytes that wait to be sent. */
@@ -139,7 +145,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
   receive(options: ReceiveOptions & { text: false }): Promise<Buffer>;
   receive(options?: ReceiveOptions): Promise<Message>;
   receive(options?: ReceiveOptions): Promise<Message> {
-    return this.#core.inbox.receive(options);
+    return this.inbox.receive(options);
   }
 
   /**
@@ -147,12 +153,12 @@ export class Converse extends EventEmitter<ConverseEvents> {
    * has begun to be streamed, and reading pauses while its pieces are not read.
    */
   receiveStream(options: StreamOptions = {}): PieceStream {
-    return this.#core.inbox.stream(options);
+    return this.inbox.stream(options);
   }
 
   /** Messages, until the connection closes; leaving the loop does not close it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
-    return this.#core.inbox.iterate(this.#core.ending.refusal);
+    return this.inbox.iterate(this.#core.ending.refusal);
   }
 
   /**
@@ -205,66 +211,11 @@ export class Converse extends EventEmitter<ConverseEvents> {
     this.#core.flow.byUser(false);
   }
 
-  /** The process lives while the connection does: the default. */
-  ref(): this {
-    return this.hold(true);
-  }
-
-  /** The connection alone does not keep the process alive. */
-  unref(): this {
-    return this.hold(false);
-  }
-
-  override on<E extends keyof ConverseEvents>(
-    event: E,
-    listener: (...args: ConverseEvents[E]) => void,
-    context?: unknown,
-  ): this {
-    super.on(event, listener, context);
-    return this.attached(this, event, listener, context);
-  }
-
-  override addListener<E extends keyof ConverseEvents>(
-    event: E,
-    listener: (...args: ConverseEvents[E]) => void,
-    context?: unknown,
-  ): this {
-    return this.on(event, listener, context);
-  }
-
-  override once<E extends keyof ConverseEvents>(
-    event: E,
-    listener: (...args: ConverseEvents[E]) => void,
-    context?: unknown,
-  ): this {
-    super.once(event, listener, context);
-    return this.attached(this, event, listener, context, true);
-  }
-
-  /** @internal A listener of messages is shown what still waits. */
-  attached(
-    audience: Audience,
-    event: string,
-    listener: unknown,
-    context: unknown = audience,
-    once = false,
-  ): this {
-    if (event === 'message') {
-      this.#core.inbox.attached(audience, listener as MessageListener, context, once);
-    }
-    return this;
-  }
-
-  /** @internal Whether the process lives on for the connection. */
-  hold(alive: boolean): this {
+  /** @internal */
+  override hold(alive: boolean): this {
     holdStream(this.transport, alive);
     this.#core.ending.hold(alive);
     return this;
-  }
-
-  /** @internal The connection is open: listeners are told what came meanwhile. */
-  release(): void {
-    this.#core.inbox.release();
   }
 
   /** @internal The connection cannot go on. */
@@ -273,8 +224,9 @@ export class Converse extends EventEmitter<ConverseEvents> {
   }
 }
 
-/** Lets the process live on for a stream, or not, where the stream can tell. */
-export function holdStream(stream: Duplex, alive: boolean): void {
-  const { ref, unref } = stream as Partial<Record<'ref' | 'unref', () => void>>;
-  (alive ? ref : unref)?.call(stream);
+/** Lets the process live on for a stream, or not, where there is one that can. */
+export function holdStream(stream: Duplex | undefined, alive: boolean): void {
+  (stream as Partial<Record<'ref' | 'unref', () => void>> | undefined)?.[
+    alive ? 'ref' : 'unref'
+  ]?.();
 }
