@@ -52,14 +52,11 @@ export async function openTransport(
     // A full stream wants no more; a reader that does not pauses the socket itself.
     callback: (bytes: number): boolean => read(buffer.subarray(0, bytes)) !== false,
   };
-  let looked = false;
   const lookup: LookupFunction | undefined =
     options.lookup &&
+    // Not within connect(): what is told then has no listener yet.
     ((name, how, done) =>
-      options.lookup?.(name, how, (error, ...found) => {
-        looked = !error;
-        done(error, ...found);
-      }));
+      options.lookup?.(name, how, (...found) => process.nextTick(done, ...found)));
   let socket: Socket;
   try {
     const settings = { ...socketSettings(remote, options, phase === 'dns'), lookup, onread };
@@ -71,8 +68,7 @@ export async function openTransport(
   fastReaders.set(socket, (reader) => {
     read = reader;
   });
-  // A lookup of the user's may have answered within connect().
-  await opened(socket, remote, looked ? 'tcp' : phase, context);
+  await opened(socket, remote, phase, context);
   return socket;
 }
 
@@ -93,30 +89,26 @@ const socketSettings = (
   localAddress: options.localAddress,
 });
 
-function opened(socket: Socket, remote: Remote, first: Phase, context: OpenContext): Promise<void> {
+function opened(
+  socket: Socket,
+  remote: Remote,
+  first: Phase,
+  { signal, onPhase }: OpenContext,
+): Promise<void> {
   const { ssl } = remote;
-  const { signal } = context;
   let phase = first;
   const reach = (next: Phase): void => {
-    context.onPhase?.((phase = next));
+    onPhase?.((phase = next));
   };
   reach(first);
   return new Promise<void>((resolve, reject) => {
     const fail: (reason: unknown) => void = reject;
-    const onAbort = (): void => {
-      fail(signal?.reason);
-      socket.destroy();
-    };
-    const settle = (): void => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    };
     // They stay: a late error is told by `close`, and without a listener would end the process.
     const onError = (cause: Error): void => {
-      fail(connectionError(cause, remote, phase));
+      fail(signal?.aborted ? signal.reason : connectionError(cause, remote, phase));
       socket.destroy();
     };
-    signal?.addEventListener('abort', onAbort);
+    signal?.addEventListener('abort', () => socket.destroy());
     socket
       .on('lookup', (error: unknown) => {
         if (!error) reach('tcp');
@@ -126,10 +118,9 @@ function opened(socket: Socket, remote: Remote, first: Phase, context: OpenConte
       })
       .on('error', onError)
       .on('close', () => {
-        onError(new Error('the connection was closed'));
-        settle();
+        onError(new Error('it was closed'));
       })
-      .on(ssl ? 'secureConnect' : 'connect', settle);
+      .on(ssl ? 'secureConnect' : 'connect', resolve);
   });
 }
 
