@@ -5,13 +5,13 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { checkClose } from './closings.js';
+import type { Core } from './cores.js';
 import { MessageEmitter } from './emitters.js';
 import { SocketState, StatusCodes } from './enumerations.js';
 import { ConnectionError, InvalidStateError } from './exceptions.js';
 import { loadZlib, makeDeflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
-import type { Inbox } from './inboxes.js';
 import { makeLifecycle } from './lifecycles.js';
 import { Converse, holdStream, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
@@ -302,8 +302,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   }
 
   /** @internal */
-  override get inbox(): Inbox | undefined {
-    return this.#converse?.inbox;
+  override get core(): Core | undefined {
+    return this.#converse?.core;
   }
 
   /** @internal */
@@ -400,7 +400,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (this.state !== SocketState.connecting) await ended;
     this.#lifecycle.move(SocketState.opened);
     tell(this, 'open');
-    converse.inbox.release();
+    converse.core.inbox.release();
   }
 
   #talk(transport: Duplex, response: HandShakeResponse, extension?: Extension): Converse {
@@ -431,7 +431,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (!converse) {
       this.#transport?.destroy();
       this.#end(failure);
-    } else if (failure) converse.fail(failure);
+    } else if (failure) converse.core.ending.fail(failure);
     else converse.terminate();
     await this.closed;
     return error;

@@ -3,7 +3,8 @@
  * @packageDocumentation
  */
 import { EventEmitter } from 'eventemitter3';
-import type { Audience, Inbox, MessageListener } from './inboxes.js';
+import type { Core } from './cores.js';
+import type { Audience, MessageListener } from './inboxes.js';
 
 /** An emitter of messages, on a connection that can keep the process alive. */
 export abstract class MessageEmitter<Events extends object> extends EventEmitter<Events> {
@@ -43,8 +44,8 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
     return this.#attached(event, listener, context, true);
   }
 
-  /** @internal What holds the messages, once there are any. */
-  abstract get inbox(): Inbox | undefined;
+  /** @internal The works of the connection, once it is open. */
+  abstract get core(): Core | undefined;
 
   /** @internal Whether the process lives on for the connection. */
   abstract hold(alive: boolean): this;
@@ -52,7 +53,12 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
   /** A listener of messages is shown what still waits. */
   #attached(event: unknown, listener: unknown, context: unknown = this, once = false): this {
     if (event === 'message') {
-      this.inbox?.attached(this as unknown as Audience, listener as MessageListener, context, once);
+      this.core?.inbox.attached(
+        this as unknown as Audience,
+        listener as MessageListener,
+        context,
+        once,
+      );
     }
     return this;
   }

@@ -8,7 +8,7 @@ import { makeCore, type ControlData, type Core } from './cores.js';
 import { MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
 import { Frames } from './freams.js';
-import type { Audience, Inbox, ReceiveOptions } from './inboxes.js';
+import type { Audience, ReceiveOptions } from './inboxes.js';
 import { makeLifecycle, type Lifecycle } from './lifecycles.js';
 import { checkOptions, type ConverseOptions } from './options.js';
 import type { SendOptions } from './outboxes.js';
@@ -112,13 +112,13 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   }
 
   /** @internal */
-  override get inbox(): Inbox {
-    return this.#core.inbox;
+  override get core(): Core {
+    return this.#core;
   }
 
   /** Messages that wait for `receive()`. The original's `get_queue_size`. */
   get queueSize(): number {
-    return this.inbox.size();
+    return this.#core.inbox.size();
   }
 
   /** Bytes that wait to be sent. */
@@ -145,7 +145,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   receive(options: ReceiveOptions & { text: false }): Promise<Buffer>;
   receive(options?: ReceiveOptions): Promise<Message>;
   receive(options?: ReceiveOptions): Promise<Message> {
-    return this.inbox.receive(options);
+    return this.#core.inbox.receive(options);
   }
 
   /**
@@ -153,12 +153,12 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * has begun to be streamed, and reading pauses while its pieces are not read.
    */
   receiveStream(options: StreamOptions = {}): PieceStream {
-    return this.inbox.stream(options);
+    return this.#core.inbox.stream(options);
   }
 
   /** Messages, until the connection closes; leaving the loop does not close it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
-    return this.inbox.iterate(this.#core.ending.refusal);
+    return this.#core.inbox.iterate(this.#core.ending.refusal);
   }
 
   /**
@@ -216,11 +216,6 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     holdStream(this.transport, alive);
     this.#core.ending.hold(alive);
     return this;
-  }
-
-  /** @internal The connection cannot go on. */
-  fail(error: Error): void {
-    this.#core.ending.fail(error);
   }
 }
 
