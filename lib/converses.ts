@@ -23,7 +23,6 @@ import {
   type Numbers,
   type TransportOptions,
 } from './options.js';
-import { quietly } from './outboxes.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
 import { connectionClosed, authority, checkSignal, mustBe, tell } from './values.js';
 import { runHook } from './timers.js';
@@ -375,29 +374,29 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   async #open(attempt: OpeningAttempt): Promise<void> {
     const { remote } = this;
-    const { step, signal } = attempt;
-    await step(() => this.beforeOpen(remote));
-    const transport = await attempt.open(() => this.openTransport(remote, signal));
+    await attempt.step(() => this.beforeOpen(remote));
+    const transport = await attempt.open(() => this.openTransport(remote, attempt.signal));
     this.#transport = transport;
     this.hold(this.#held);
     attempt.reach('handshake');
     const hands = this.makeHandShake(remote, transport);
     this.#hands = hands;
-    await step(() => hands.shake());
-    const response = await step(() => hands.shakeResult());
+    await attempt.step(() => hands.shake());
+    const response = await attempt.step(() => hands.shakeResult());
     this.#response = response;
     tell(this, 'handshake', response);
     const { deflate } = hands;
-    if (deflate) await step(loadZlib);
+    if (deflate) await attempt.step(loadZlib);
     const extension = deflate && makeDeflate(deflate, this.#compression);
     const converse = this.#talk(transport, response, extension);
-    const ended = quietly(
-      converse.closed.then(({ code, reason, error }): never => {
-        throw error ?? connectionClosed(code, reason);
-      }),
-    );
-    await step(() => Promise.race([this.afterOpen(), ended]));
-    if (this.state !== SocketState.connecting) await ended;
+    await attempt.step(() => {
+      const hooked = this.afterOpen();
+      return hooked && Promise.race([hooked, converse.closed]);
+    });
+    if (this.state !== SocketState.connecting) {
+      const { code, reason, error } = await converse.closed;
+      throw error ?? connectionClosed(code, reason);
+    }
     this.#lifecycle.move(SocketState.opened);
     tell(this, 'open');
     converse.core.inbox.release();
