@@ -407,8 +407,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const converse = this.makeConverse(transport, {
       frames: this.makeFrames(sink, response, extension),
       extension,
-      threshold:
-        this.#compression.threshold ?? (this.#hands?.deflate?.clientNoContextTakeover ? 1024 : 0),
+      threshold: this.#compression.threshold ?? (this.#hands?.deflate?.clientForgets ? 1024 : 0),
       sink,
       head: response.head,
       lifecycle: this.#lifecycle,

@@ -6,12 +6,14 @@ import { mustBe, trimField } from './values.js';
 
 /** Parameters of an offer, or of the answer to it. */
 export interface DeflateParameters {
-  readonly serverNoContextTakeover: boolean;
-  readonly clientNoContextTakeover: boolean;
+  /** Whether the server keeps no window from message to message. */
+  readonly serverForgets: boolean;
+  /** Whether we keep none. */
+  readonly clientForgets: boolean;
   /** Bits of the server's window, 8 to 15. */
-  readonly serverMaxWindowBits: number;
+  readonly serverBits: number;
   /** Bits of our window, 8 to 15; 0 where it is not offered, or not answered. */
-  readonly clientMaxWindowBits: number;
+  readonly clientBits: number;
 }
 
 /** What `compression: { … }` takes. */
@@ -90,10 +92,10 @@ export function offerOf(options: CompressionOptions): string {
 function parse(element: string, isAnswer: boolean): DeflateParameters | undefined {
   const [name, ...parameters] = element.split(';').map(trimField);
   const found = {
-    serverNoContextTakeover: false,
-    clientNoContextTakeover: false,
-    serverMaxWindowBits: 15,
-    clientMaxWindowBits: 0,
+    serverForgets: false,
+    clientForgets: false,
+    serverBits: 15,
+    clientBits: 0,
   };
   const seen = new Set<string>();
   for (const parameter of parameters) {
@@ -104,8 +106,8 @@ function parse(element: string, isAnswer: boolean): DeflateParameters | undefine
       return undefined;
     }
     seen.add(side + isBits);
-    if (isBits) found[`${side as Side}MaxWindowBits`] = Number(bits ?? 15);
-    else found[`${side as Side}NoContextTakeover`] = true;
+    if (isBits) found[`${side as Side}Bits`] = Number(bits ?? 15);
+    else found[`${side as Side}Forgets`] = true;
   }
   return name === NAME ? found : undefined;
 }
@@ -137,17 +139,17 @@ export function parseAnswer(
     accepted &&
     offers.find(
       (one) =>
-        (accepted.serverNoContextTakeover || !one.serverNoContextTakeover) &&
-        accepted.serverMaxWindowBits <= one.serverMaxWindowBits &&
+        (accepted.serverForgets || !one.serverForgets) &&
+        accepted.serverBits <= one.serverBits &&
         // Our own window may be bounded only where that was offered, and not beyond.
-        accepted.clientMaxWindowBits <= one.clientMaxWindowBits,
+        accepted.clientBits <= one.clientBits,
     );
   return (
     offer && {
       ...accepted,
       // What we offered of ourselves holds, whether or not the server repeats it.
-      clientNoContextTakeover: accepted.clientNoContextTakeover || offer.clientNoContextTakeover,
-      clientMaxWindowBits: accepted.clientMaxWindowBits || offer.clientMaxWindowBits || 15,
+      clientForgets: accepted.clientForgets || offer.clientForgets,
+      clientBits: accepted.clientBits || offer.clientBits || 15,
     }
   );
 }
