@@ -39,12 +39,14 @@ export function parseField(line: string): [name: string, value: string] | undefi
   return found ? [found[1]!, trimField(found[2]!)] : undefined;
 }
 
-const sameName = (field: HeaderField, name: string): boolean =>
-  field[0].toLowerCase() === name.toLowerCase();
+const named =
+  (name: string) =>
+  (field: HeaderField): boolean =>
+    field[0].toLowerCase() === name.toLowerCase();
 
 /** The values of the fields of this name, any case. */
 export const fieldValues = (fields: HeaderList, name: string): string[] =>
-  fields.filter((field) => sameName(field, name)).map((field) => field[1]);
+  fields.filter(named(name)).map((field) => field[1]);
 
 /** Every element of a comma-separated field, of all its lines. */
 export const fieldTokens = (fields: HeaderList, name: string): string[] =>
@@ -120,7 +122,7 @@ export function checkProtocols(protocols: readonly unknown[] = [], what = 'proto
     }
   }
   if (new Set(protocols).size < protocols.length) {
-    throw wrongValue(`${what} must be distinct, got ${protocols.join(', ')}`);
+    throw mustBe(what, 'distinct', protocols.join(', '), wrongValue);
   }
 }
 
@@ -165,8 +167,9 @@ const objectFields = (what: string, headers: Readonly<Record<string, unknown>>):
 /** The fields with others in place of those of the same name, or behind them. */
 function union(fields: HeaderField[], changes: UnionFields, what: string): HeaderField[] {
   for (const [name, value] of Object.entries<unknown>(changes)) {
-    const at = fields.findIndex((field) => sameName(field, name));
-    const others = fields.filter((field) => !sameName(field, name));
+    const isOld = named(name);
+    const at = fields.findIndex(isOld);
+    const others = fields.filter((field) => !isOld(field));
     others.splice(
       at < 0 ? others.length : at,
       0,
@@ -189,8 +192,5 @@ function requireField(fields: HeaderList, name: string, expected: string, valid?
   const met = valid
     ? values.length === 1 && valid.test(values[0]!)
     : hasToken(fields, name, expected);
-  if (!met) {
-    const got = JSON.stringify(values).slice(0, 80);
-    throw wrongType(`the request must hold one "${name}: ${expected}", got ${got}`);
-  }
+  if (!met) throw mustBe(`the request's ${name}`, `${expected}, once`, values.join());
 }
