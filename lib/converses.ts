@@ -173,7 +173,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws {InvalidStateError} before it is open
    */
   get manipulator(): Converse {
-    if (this.#converse === undefined) {
+    if (!this.#converse) {
       throw new InvalidStateError('it has not been open: await createConnection() first');
     }
     return this.#converse;

@@ -4,17 +4,20 @@
  */
 import { mustBe, trimField } from './values.js';
 
-/** Parameters of an offer, or of the answer to it. */
+/** What was agreed on. */
 export interface DeflateParameters {
   /** Whether the server keeps no window from message to message. */
-  readonly serverForgets: boolean;
+  readonly serverForgets?: boolean | undefined;
   /** Whether we keep none. */
-  readonly clientForgets: boolean;
+  readonly clientForgets?: boolean | undefined;
   /** Bits of the server's window, 8 to 15. */
   readonly serverBits: number;
-  /** Bits of our window, 8 to 15; 0 where it is not offered, or not answered. */
+  /** Bits of our window, 8 to 15. */
   readonly clientBits: number;
 }
+
+/** Those that stand in an offer, or in the answer to it. */
+type Written = Partial<DeflateParameters>;
 
 /** What `compression: { … }` takes. */
 export interface CompressionOptions {
@@ -61,8 +64,6 @@ export const SEC = 'Sec-WebSocket-';
 /** The field that offers extensions, and tells those chosen. */
 export const EXTENSIONS = `${SEC}Extensions`;
 
-type Side = 'server' | 'client';
-
 const NAME = 'permessage-deflate';
 const NO_TAKEOVER = '_no_context_takeover';
 const MAX_BITS = '_max_window_bits';
@@ -89,25 +90,18 @@ export function offerOf(options: CompressionOptions): string {
  * @param isAnswer whether it comes from the server
  * @returns undefined where it is no permessage-deflate as RFC 7692 has it
  */
-function parse(element: string, isAnswer: boolean): DeflateParameters | undefined {
+function parse(element: string, isAnswer: boolean): Written | undefined {
   const [name, ...parameters] = element.split(';').map(trimField);
-  const found = {
-    serverForgets: false,
-    clientForgets: false,
-    serverBits: 15,
-    clientBits: 0,
-  };
-  const seen = new Set<string>();
+  const found: Record<string, number | boolean> = {};
   for (const parameter of parameters) {
-    const [, side, isBits = '', bare, quoted] = PARAMETER.exec(parameter) ?? [];
+    const [, side, isBits, bare, quoted] = PARAMETER.exec(parameter) ?? [];
     const bits = bare ?? quoted?.replaceAll('\\', '');
+    const key = `${side}${isBits ? 'Bits' : 'Forgets'}`;
     // Only we may leave the number out: then any will do.
-    if (!side || seen.has(side + isBits) || (isBits && !bits && (isAnswer || side === 'server'))) {
+    if (!side || key in found || (isBits && !bits && (isAnswer || side === 'server'))) {
       return undefined;
     }
-    seen.add(side + isBits);
-    if (isBits) found[`${side as Side}Bits`] = Number(bits ?? 15);
-    else found[`${side as Side}Forgets`] = true;
+    found[key] = isBits ? Number(bits ?? 15) : true;
   }
   return name === NAME ? found : undefined;
 }
@@ -116,7 +110,7 @@ function parse(element: string, isAnswer: boolean): DeflateParameters | undefine
  * Takes the offers apart that stand in a request.
  * @throws TypeError for an extension that is not spoken here
  */
-export function parseOffers(offers: readonly string[]): DeflateParameters[] {
+export function parseOffers(offers: readonly string[]): Written[] {
   return offers.map((offer) => {
     const parameters = parse(offer, false);
     if (!parameters) {
@@ -132,24 +126,25 @@ export function parseOffers(offers: readonly string[]): DeflateParameters[] {
  */
 export function parseAnswer(
   answer: string,
-  offers: readonly DeflateParameters[],
+  offers: readonly Written[],
 ): DeflateParameters | undefined {
   const accepted = parse(answer, true);
-  const offer =
-    accepted &&
-    offers.find(
-      (one) =>
-        (accepted.serverForgets || !one.serverForgets) &&
-        accepted.serverBits <= one.serverBits &&
-        // Our own window may be bounded only where that was offered, and not beyond.
-        accepted.clientBits <= one.clientBits,
-    );
+  if (!accepted) return undefined;
+  const { serverForgets, clientForgets, serverBits = 15, clientBits } = accepted;
+  const offer = offers.find(
+    (one) =>
+      (serverForgets ?? !one.serverForgets) &&
+      serverBits <= (one.serverBits ?? 15) &&
+      // Our own window may be bounded only where that was offered, and not beyond.
+      (clientBits ?? 0) <= (one.clientBits ?? 0),
+  );
   return (
     offer && {
-      ...accepted,
+      serverForgets,
       // What we offered of ourselves holds, whether or not the server repeats it.
-      clientForgets: accepted.clientForgets || offer.clientForgets,
-      clientBits: accepted.clientBits || offer.clientBits || 15,
+      clientForgets: clientForgets ?? offer.clientForgets,
+      serverBits,
+      clientBits: clientBits ?? offer.clientBits ?? 15,
     }
   );
 }

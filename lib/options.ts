@@ -212,8 +212,8 @@ function isOf(kinds: string, value: unknown): boolean {
   const type = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
   const literal = /number|boolean/.test(type) && String(value);
   return kinds.split(' or ').some((kind) => {
-    const [, least, most] = kind.split(/ from | to /);
-    return kind === type || kind === literal || isWithin(value, Number(least), Number(most));
+    const [, least, most] = kind.split(/ from | to /).map(Number);
+    return kind === type || kind === literal || isWithin(value, least!, most!);
   });
 }
 

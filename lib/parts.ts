@@ -127,7 +127,7 @@ export function parseUri(uri: string | URL): Remote {
         scheme: ssl ? 'wss' : 'ws',
         host: hostname.replace(/[[\]]/g, ''),
         port: Number(port || (ssl ? 443 : 80)),
-        resource: path.startsWith('/') ? path : `/${path}`,
+        resource: path.replace(/^\/?/, '/'),
         ssl,
         ...(username + password && { userinfo: decodeURIComponent(`${username}:${password}`) }),
       };
