@@ -53,9 +53,9 @@ describe('what a Close frame may carry', () => {
   );
 
   test.each([
-    ['1000', '', /^code must be a number, got "1000"$/],
-    [null, '', /^code must be a number, got null$/],
-    [1000, 5, /^reason must be a string, got number 5$/],
+    ['1000', '', /^code must be 1000-1003, 1007-1014 or 3000-4999, got "1000"$/],
+    [null, '', /^code must be 1000-1003, 1007-1014 or 3000-4999, got null$/],
+    [1000, 5, /^reason must be a string, got 5$/],
     [1000, null, /^reason must be a string, got null$/],
     [1000, new Float32Array(2), /^reason must be a string, got an instance of Float32Array$/],
     [1000, Buffer.from('why'), /^reason must be a string, got an instance of Buffer$/],

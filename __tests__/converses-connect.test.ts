@@ -125,7 +125,7 @@ describe('before it is open', () => {
       const aws = client('ws://127.0.0.1:1/');
 
       expect(() => aws[name]).toThrow(InvalidStateError);
-      expect(() => aws[name]).toThrow(/state zero: await createConnection\(\) first/);
+      expect(() => aws[name]).toThrow(/has not been open: await createConnection\(\) first/);
     },
   );
 
@@ -221,7 +221,7 @@ describe('while it is open', () => {
     const second = aws.createConnection();
 
     await expect(second).rejects.toThrow(InvalidStateError);
-    await expect(second).rejects.toThrow(/state opened: make a new AioWebSocket/);
+    await expect(second).rejects.toThrow(/connects once: make a new AioWebSocket/);
     await aws.manipulator.send('still here');
     expect((await peer.next()).payload.toString()).toBe('still here');
   });

@@ -132,9 +132,7 @@ describe('an iterable', () => {
 
     const sent = converse.send([5] as never);
 
-    await expect(sent).rejects.toThrow(
-      new TypeError('an item must be a string or bytes, got number 5'),
-    );
+    await expect(sent).rejects.toThrow(new TypeError('an item must be a string or bytes, got 5'));
     await converse.send('next');
     expect((await peer.next()).payload.toString()).toBe('next');
   });

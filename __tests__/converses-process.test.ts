@@ -201,7 +201,7 @@ describe('forgotten promises', () => {
 
     const { code, stderr } = await child;
 
-    expect(stderr).toMatch(/TypeError.*got number 5/);
+    expect(stderr).toMatch(/TypeError.*got 5/);
     expect(code).toBe(1);
   });
 });

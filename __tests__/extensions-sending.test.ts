@@ -78,7 +78,7 @@ describe.each(ENGINES)('with %s', (_name, engine) => {
     await converse.send(QUOTE, { compress: true });
     await expect(converse.send(QUOTE, { compress: 1 as never })).rejects.toMatchObject({
       code: 'ERR_INVALID_ARG_TYPE',
-      message: 'compress must be a boolean, got number 1',
+      message: 'compress must be a boolean, got 1',
     });
 
     expect(await peer.next()).toMatchObject({ rsv: 0, payload: Buffer.from(QUOTE) });

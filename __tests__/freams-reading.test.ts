@@ -17,7 +17,7 @@ describe('feed', () => {
 
   test.each([
     ['"text"', 'text'],
-    ['number 5', 5],
+    ['5', 5],
     ['null', null],
     ['undefined', undefined],
     ['an instance of Array', [129, 0]],

@@ -109,10 +109,10 @@ describe.each(['write', 'packMessage'] as const)('%s', (method) => {
     ['opcode 1.5', true, 1.5, 'a', 'RangeError', /opcode.*1\.5/],
     ['opcode NaN', true, Number.NaN, '', 'RangeError', /opcode.*NaN/],
     ['no opcode', true, undefined, '', 'RangeError', /opcode.*undefined/],
-    ['a number as message', true, 1, 5, 'TypeError', /message.*number 5/],
+    ['a number as message', true, 1, 5, 'TypeError', /message.*got 5/],
     ['null as message', true, 2, null, 'TypeError', /message.*null/],
     ['an array as message', true, 2, [1], 'TypeError', /message.*Array/],
-    ['a number as ping', true, 9, 5, 'TypeError', /payload.*number 5/],
+    ['a number as ping', true, 9, 5, 'TypeError', /payload.*got 5/],
   ])('refuses %s', async (_what, fin, code, message, name, text) => {
     await expect(pack(fin, code as never, message as never)).rejects.toThrow(
       expect.objectContaining({

@@ -57,6 +57,7 @@ const FILES: Readonly<Record<string, Layer>> = {
   closings: 'converses',
   compressors: 'converses',
   cores: 'converses',
+  emitters: 'converses',
   flows: 'converses',
   inboxes: 'converses',
   lifecycles: 'converses',

@@ -238,33 +238,28 @@ describe('an answer is fine', () => {
 });
 
 describe('a wrong option is an error at the call', () => {
-  const BITS = 'an integer from 8 to 15';
+  const BITS = '(boolean or )?integer from 8 to 15';
   test.each([
     ['yes', 'compression', 'boolean or object', '"yes"'],
     [null, 'compression', 'boolean or object', 'null'],
     [[], 'compression', 'boolean or object', 'an instance of Array'],
-    [1, 'compression', 'boolean or object', 'number 1'],
+    [1, 'compression', 'boolean or object', '1'],
     ...['serverMaxWindowBits', 'clientMaxWindowBits'].flatMap((name) => [
-      [{ [name]: 7 }, `compression.${name}`, BITS, 'number 7'],
-      [{ [name]: 16 }, `compression.${name}`, BITS, 'number 16'],
-      [{ [name]: 9.5 }, `compression.${name}`, BITS, 'number 9.5'],
+      [{ [name]: 7 }, `compression.${name}`, BITS, '7'],
+      [{ [name]: 16 }, `compression.${name}`, BITS, '16'],
+      [{ [name]: 9.5 }, `compression.${name}`, BITS, '9.5'],
       [{ [name]: '9' }, `compression.${name}`, BITS, '"9"'],
     ]),
-    [{ serverMaxWindowBits: true }, 'compression.serverMaxWindowBits', BITS, 'boolean true'],
-    [
-      { serverNoContextTakeover: 1 },
-      'compression.serverNoContextTakeover',
-      'a boolean',
-      'number 1',
-    ],
-    [{ clientNoContextTakeover: 'no' }, 'compression.clientNoContextTakeover', 'a boolean', '"no"'],
-    [{ threshold: -1 }, 'compression.threshold', 'an integer from 0 to', 'number -1'],
-    [{ threshold: true }, 'compression.threshold', 'an integer from 0 to', 'boolean true'],
-    [{ threshold: Number.NaN }, 'compression.threshold', 'an integer from 0 to', 'number NaN'],
-    [{ level: -2 }, 'compression.level', 'an integer from -1 to 9', 'number -2'],
-    [{ level: 10 }, 'compression.level', 'an integer from -1 to 9', 'number 10'],
-    [{ memLevel: 0 }, 'compression.memLevel', 'an integer from 1 to 9', 'number 0'],
-    [{ memLevel: 10 }, 'compression.memLevel', 'an integer from 1 to 9', 'number 10'],
+    [{ serverMaxWindowBits: true }, 'compression.serverMaxWindowBits', BITS, 'true'],
+    [{ serverNoContextTakeover: 1 }, 'compression.serverNoContextTakeover', 'boolean', '1'],
+    [{ clientNoContextTakeover: 'no' }, 'compression.clientNoContextTakeover', 'boolean', '"no"'],
+    [{ threshold: -1 }, 'compression.threshold', 'integer from 0 to', '-1'],
+    [{ threshold: true }, 'compression.threshold', 'integer from 0 to', 'true'],
+    [{ threshold: Number.NaN }, 'compression.threshold', 'integer from 0 to', 'NaN'],
+    [{ level: -2 }, 'compression.level', 'integer from -1 to 9', '-2'],
+    [{ level: 10 }, 'compression.level', 'integer from -1 to 9', '10'],
+    [{ memLevel: 0 }, 'compression.memLevel', 'integer from 1 to 9', '0'],
+    [{ memLevel: 10 }, 'compression.memLevel', 'integer from 1 to 9', '10'],
   ] as [unknown, string, string, string][])('%j', (compression, name, expected, got) => {
     expect(() => new AioWebSocket('ws://localhost', { compression: compression as never })).toThrow(
       expect.objectContaining({
@@ -280,6 +275,6 @@ describe('a wrong option is an error at the call', () => {
   test.each(['windowBits', 'strategy', 'constructor', 'toString'])('an unknown one: %s', (name) => {
     expect(
       () => new AioWebSocket('ws://localhost', { compression: { [name]: 9 } as never }),
-    ).toThrow(`compression.${name} is no option`);
+    ).toThrow(`compression.${name}" is no option`);
   });
 });

@@ -126,7 +126,7 @@ test.each([
 test.each([
   ['undefined', undefined],
   ['null', null],
-  ['number 5', 5],
+  ['5', 5],
   ['an instance of Object', { href: 'ws://a/' }],
 ])('refuses what is neither a string nor a URL, and names it: %s', (shown, uri) => {
   expect(() => parseUri(uri as never)).toThrow(

@@ -34,7 +34,7 @@ export function readUntil<T>(
         fail(error);
       }
       clearTimeout(timer);
-      transport.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onEnd);
+      listen('off');
       transport.pause();
     };
     const onData = (chunk: Buffer): void => {
@@ -43,8 +43,11 @@ export function readUntil<T>(
     const onEnd = (cause?: unknown): void => {
       settle(() => end(cause));
     };
+    const listen = (how: 'on' | 'off'): void => {
+      transport[how]('data', onData)[how]('end', onEnd)[how]('close', onEnd)[how]('error', onEnd);
+    };
     const timer = patience && setTimeout(onEnd, patience);
-    transport.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onEnd);
+    listen('on');
     if (transport.destroyed || transport.readableEnded) onEnd();
     else transport.resume();
   });

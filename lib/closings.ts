@@ -15,6 +15,7 @@ import {
   controlPayload,
   MAX_CONTROL_PAYLOAD,
   mustBe,
+  wrongType,
   wrongValue,
 } from './values.js';
 
@@ -23,9 +24,9 @@ import {
  * @throws TypeError or RangeError
  */
 export function checkClose(code: unknown, reason: unknown): void {
-  if (typeof code !== 'number') throw mustBe('code', 'a number', code);
-  if (!isCloseCode(code)) {
-    throw wrongValue(`code must be 1000-1003, 1007-1014 or 3000-4999, got ${code}`);
+  if (!isCloseCode(code as number)) {
+    const wrong = typeof code === 'number' ? wrongValue : wrongType;
+    throw mustBe('code', '1000-1003, 1007-1014 or 3000-4999', code, wrong);
   }
   if (typeof reason !== 'string') throw mustBe('reason', 'a string', reason);
   controlPayload(reason, 'reason', MAX_CONTROL_PAYLOAD - 2);
@@ -56,8 +57,6 @@ export interface EndingHost {
   onNothingMore: (error?: Error) => void;
   /** Something failed. */
   onError: (error: Error) => void;
-  /** All is over. */
-  onClosed: (info: CloseInfo) => void;
 }
 
 interface CloseBody {
@@ -220,7 +219,7 @@ export class Ending extends Alarm {
         host.onError(error);
       },
       () => {
-        host.onClosed(info);
+        host.lifecycle.close(info);
       },
     );
   }

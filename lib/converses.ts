@@ -4,8 +4,9 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { EventEmitter } from 'eventemitter3';
 import { checkClose } from './closings.js';
+import type { Core } from './cores.js';
+import { MessageEmitter } from './emitters.js';
 import { SocketState, StatusCodes } from './enumerations.js';
 import { ConnectionError, InvalidStateError } from './exceptions.js';
 import { loadZlib, makeDeflate } from './extensions.js';
@@ -17,14 +18,13 @@ import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
 import {
   checkOptions,
-  numberOptions,
   type ConverseOptions,
   type HandShakeOptions,
   type Numbers,
   type TransportOptions,
 } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
-import { connectionClosed, authority, checkSignal, mustBe, tell, wrongType } from './values.js';
+import { connectionClosed, authority, checkSignal, mustBe, tell } from './values.js';
 import { runHook } from './timers.js';
 import { openTransport, TransportSink } from './transports.js';
 
@@ -79,22 +79,19 @@ export interface SocketAddress {
  * Subclass it to use other parts (`openTransport`, `makeHandShake`, `makeFrames`, `makeConverse`),
  * or to act around opening and closing (`beforeOpen`, `afterOpen`, `beforeClose`, `afterClose`).
  */
-export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
+export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /** Where it connects. */
-  readonly remote: Remote;
-  /** Resolves once the connection has ended, however it did. Never rejects. */
-  readonly closed: Promise<CloseInfo>;
+  declare readonly remote: Remote;
   /** The options it was made with. */
-  protected readonly options: Readonly<AioWebSocketOptions>;
+  declare protected readonly options: Readonly<AioWebSocketOptions>;
   readonly #numbers: Numbers;
   readonly #lifecycle = new Lifecycle(SocketState.zero, [this]);
-  #settleClosed!: (info: CloseInfo) => void;
   #attempt: OpeningAttempt | undefined;
   #transport: Duplex | undefined;
   #hands: HandShake | undefined;
   #response: HandShakeResponse | undefined;
   #converse: Converse | undefined;
-  #referenced = true;
+  #held = true;
 
   /**
    * @param uri `ws://…` or `wss://…`; user and password in it become Basic authorization
@@ -103,15 +100,16 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
    */
   constructor(uri: string | URL, options: AioWebSocketOptions = {}) {
     super();
-    checkOptions(options);
-    this.remote = parseUri(uri);
-    this.#numbers = numberOptions(options);
-    this.options = { ...options };
-    checkTls(this.remote, options);
-    HandShake.check(this.remote, options);
-    this.closed = new Promise((resolve) => {
-      this.#settleClosed = resolve;
-    });
+    this.#numbers = checkOptions(options);
+    const remote = parseUri(uri);
+    this.remote = remote;
+    this.options = Object.keys(options).length > 0 ? { ...options } : NO_OPTIONS;
+    const { ssl } = options;
+    if (ssl !== undefined && (ssl !== false) !== remote.ssl) {
+      // A wss URI never goes out in plain text.
+      throw mustBe('ssl', remote.ssl ? 'true or options for wss://' : 'false for ws://', ssl);
+    }
+    HandShake.check(remote, options);
   }
 
   /**
@@ -142,12 +140,23 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     options: ConnectOptions | ((aws: A) => R | PromiseLike<R>) = {},
     body?: (aws: A) => R | PromiseLike<R>,
   ): Promise<A | R> {
-    if (typeof options === 'function') return connectWith(this, uri, {}, options);
-    if (body === undefined) return open(this, uri, options);
-    if (typeof body !== 'function') {
+    if (typeof options === 'function') [options, body] = [{}, options];
+    if (body !== undefined && typeof body !== 'function') {
       throw mustBe('body', 'a function', body);
     }
-    return connectWith(this, uri, options, body);
+    const { signal, ...rest } = options;
+    const aws = await new this(uri, rest).createConnection({ signal });
+    if (!body) return aws;
+    try {
+      return await body(aws);
+    } finally {
+      await aws.closeConnection();
+    }
+  }
+
+  /** Resolves once the connection has ended, however it did. Never rejects. */
+  get closed(): Promise<CloseInfo> {
+    return this.#lifecycle.closed;
   }
 
   /** Where the connection is in its life. */
@@ -160,10 +169,8 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
    * @throws {InvalidStateError} before it is open
    */
   get manipulator(): Converse {
-    if (this.#converse === undefined) {
-      throw new InvalidStateError(
-        `there is no converse in state ${SocketState[this.state]}: await createConnection() first`,
-      );
+    if (!this.#converse) {
+      throw new InvalidStateError('it has not been open: await createConnection() first');
     }
     return this.#converse;
   }
@@ -188,6 +195,10 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     return this.#response;
   }
 
+  get #compression(): CompressionOptions {
+    return Object(this.options.compression) as CompressionOptions;
+  }
+
   /** The URI, without user and password. */
   get url(): string {
     return `${this.remote.scheme}://${authority(this.remote)}${this.remote.resource}`;
@@ -210,14 +221,12 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
 
   /** The server's end of the TCP connection. */
   get remoteAddress(): SocketAddress | undefined {
-    const { remoteAddress, remotePort, remoteFamily } = (this.#transport ?? {}) as Partial<Socket>;
-    return socketAddress(remoteAddress, remotePort, remoteFamily);
+    return socketAddress(this.#transport, 'remote');
   }
 
   /** Our end of the TCP connection. */
   get localAddress(): SocketAddress | undefined {
-    const { localAddress, localPort, localFamily } = (this.#transport ?? {}) as Partial<Socket>;
-    return socketAddress(localAddress, localPort, localFamily);
+    return socketAddress(this.#transport, 'local');
   }
 
   /**
@@ -228,26 +237,21 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
    * @throws {InvalidStateError} when it has been called before
    * @throws `signal.reason`, once aborted
    */
-  async createConnection(options: { signal?: AbortSignal | undefined } = {}): Promise<this> {
-    const { signal } = options;
+  async createConnection({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<this> {
     checkSignal(signal);
     if (this.state !== SocketState.zero) {
-      throw new InvalidStateError(
-        `createConnection() was called in state ${SocketState[this.state]}: make a new AioWebSocket for each connection`,
-      );
+      throw new InvalidStateError('it connects once: make a new AioWebSocket');
     }
-    const attempt = new OpeningAttempt(this.#numbers.timeout, this.#referenced, signal);
+    const attempt = new OpeningAttempt(this.#numbers.timeout, this.#held, signal);
     this.#attempt = attempt;
     this.#lifecycle.move(SocketState.connecting);
     try {
       await this.#open(attempt);
     } catch (error) {
-      // A refusal whose body takes long is still a refusal.
-      const failure = (attempt.wanted ? undefined : await this.#hands?.refused) ?? (error as Error);
-      await this.#openingFailed(attempt, failure);
-      throw failure;
+      throw await this.#openingFailed(attempt, error as Error);
     } finally {
       attempt.end();
+      this.#attempt = undefined;
     }
     return this;
   }
@@ -267,14 +271,14 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
       return Promise.reject(error);
     }
     if (this.state >= SocketState.opened) void this.#converse?.close(code, reason);
-    else this.#giveUp('closeConnection()');
+    else this.#giveUp('closeConnection');
     return this.closed;
   }
 
   /** Ends at once: no Close frame, no waiting. */
   terminate(): void {
     if (this.state >= SocketState.opened) this.#converse?.terminate();
-    else this.#giveUp('terminate()');
+    else this.#giveUp('terminate');
   }
 
   /** Stops reading: the server feels it. */
@@ -287,46 +291,22 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     this.manipulator.resume();
   }
 
-  /** The process lives while the connection does: the default. */
-  ref(): this {
-    return this.#reference(true);
-  }
-
-  /** The connection alone does not keep the process alive. */
-  unref(): this {
-    return this.#reference(false);
-  }
-
   /** `await using aws = …`: closes at the end of the block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.closeConnection();
   }
 
-  override on<E extends keyof AioWebSocketEvents>(
-    event: E,
-    listener: (...args: AioWebSocketEvents[E]) => void,
-    context?: unknown,
-  ): this {
-    super.on(event, listener, context);
-    this.#converse?.attached(this, event, listener, context);
-    return this;
+  /** @internal */
+  override get core(): Core | undefined {
+    return this.#converse?.core;
   }
 
-  override addListener<E extends keyof AioWebSocketEvents>(
-    event: E,
-    listener: (...args: AioWebSocketEvents[E]) => void,
-    context?: unknown,
-  ): this {
-    return this.on(event, listener, context);
-  }
-
-  override once<E extends keyof AioWebSocketEvents>(
-    event: E,
-    listener: (...args: AioWebSocketEvents[E]) => void,
-    context?: unknown,
-  ): this {
-    super.once(event, listener, context);
-    this.#converse?.attached(this, event, listener, context, true);
+  /** @internal */
+  override hold(alive: boolean): this {
+    this.#held = alive;
+    this.#attempt?.hold(alive);
+    this.#converse?.hold(alive);
+    holdStream(this.#transport, alive);
     return this;
   }
 
@@ -391,9 +371,13 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
   async #open(attempt: OpeningAttempt): Promise<void> {
     const { remote } = this;
     await attempt.step(() => this.beforeOpen(remote));
-    const transport = await attempt.open(() => this.openTransport(remote, attempt.signal));
+    const transport = await attempt.open(() =>
+      this.openTransport === AioWebSocket.prototype.openTransport
+        ? openTransport(remote, this.options, attempt)
+        : this.openTransport(remote, attempt.abortSignal),
+    );
     this.#transport = transport;
-    this.#reference(this.#referenced);
+    this.hold(this.#held);
     attempt.onPhase('handshake');
     const hands = this.makeHandShake(remote, transport);
     this.#hands = hands;
@@ -401,27 +385,21 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     const response = await attempt.step(() => hands.shakeResult());
     this.#response = response;
     tell(this, 'handshake', response);
-    const extension = await attempt.step(() => this.#makeExtension(hands));
+    const { deflate } = hands;
+    if (deflate) await attempt.step(loadZlib);
+    const extension = deflate && makeDeflate(deflate, this.#compression);
     const converse = this.#talk(transport, response, extension);
-    const onClose = (code: number, reason: string, info: CloseInfo): void => {
-      attempt.abort(info.error ?? connectionClosed(code, reason));
-    };
-    converse.on('close', onClose);
-    await attempt.step(() => this.afterOpen());
-    converse.off('close', onClose);
+    await attempt.step(() => {
+      const hooked = this.afterOpen();
+      return hooked && Promise.race([hooked, converse.closed]);
+    });
     if (this.state !== SocketState.connecting) {
       const { code, reason, error } = await converse.closed;
       throw error ?? connectionClosed(code, reason);
     }
     this.#lifecycle.move(SocketState.opened);
     tell(this, 'open');
-    converse.release();
-  }
-
-  async #makeExtension({ deflate }: HandShake): Promise<Extension | undefined> {
-    if (!deflate) return undefined;
-    await loadZlib();
-    return makeDeflate(deflate, compressionOf(this.options));
+    converse.core.release();
   }
 
   #talk(transport: Duplex, response: HandShakeResponse, extension?: Extension): Converse {
@@ -429,37 +407,42 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
     const converse = this.makeConverse(transport, {
       frames: this.makeFrames(sink, response, extension),
       extension,
-      threshold:
-        compressionOf(this.options).threshold ??
-        (this.#hands?.deflate?.clientNoContextTakeover ? 1024 : 0),
+      threshold: this.#compression.threshold ?? (this.#hands?.deflate?.clientForgets ? 1024 : 0),
       sink,
       head: response.head,
       lifecycle: this.#lifecycle,
       held: true,
-      beforeClose: (code, reason) => this.beforeClose(code, reason),
-      afterClose: (info) => this.afterClose(info),
+      // Idle connections are many: what is not overridden takes no memory.
+      ...(this.beforeClose !== AioWebSocket.prototype.beforeClose && {
+        beforeClose: (code, reason) => this.beforeClose(code, reason),
+      }),
+      ...(this.afterClose !== AioWebSocket.prototype.afterClose && {
+        afterClose: (info) => this.afterClose(info),
+      }),
     });
     this.#converse = converse;
-    void converse.closed.then(this.#settleClosed);
     return converse;
   }
 
   /** One `error`, unless the caller wanted the end, and one `close`. */
-  async #openingFailed(attempt: OpeningAttempt, error: Error): Promise<void> {
-    if (this.#converse !== undefined) {
-      if (attempt.wanted) this.#converse.terminate();
-      else this.#converse.fail(error);
-    } else {
+  async #openingFailed(attempt: OpeningAttempt, cause: Error): Promise<Error> {
+    // A refusal whose body takes long is still a refusal.
+    const error = (attempt.wanted ? undefined : await this.#hands?.refused) ?? cause;
+    const failure = attempt.wanted ? undefined : error;
+    const converse = this.#converse;
+    if (!converse) {
       this.#transport?.destroy();
-      this.#end(attempt.wanted ? undefined : error);
-    }
+      this.#end(failure);
+    } else if (failure) converse.core.ending.fail(failure);
+    else converse.terminate();
     await this.closed;
+    return error;
   }
 
   /** Ends what has never been open. */
   #giveUp(call: string): void {
     if (this.state === SocketState.zero) this.#end();
-    else this.#attempt?.giveUp(new InvalidStateError(`${call} was called while connecting`));
+    else this.#attempt?.giveUp(new InvalidStateError(`${call}() was called while connecting`));
   }
 
   #end(error?: Error): void {
@@ -481,20 +464,13 @@ export class AioWebSocket extends EventEmitter<AioWebSocketEvents> {
       this.#numbers.closeTimeout,
       report,
       () => {
-        tell(this, 'close', info.code, info.reason, info);
-        this.#settleClosed(info);
+        this.#lifecycle.close(info);
       },
     );
   }
-
-  #reference(referenced: boolean): this {
-    this.#referenced = referenced;
-    this.#attempt?.hold(referenced);
-    this.#converse?.hold(referenced);
-    if (this.#transport) holdStream(this.#transport, referenced);
-    return this;
-  }
 }
+
+const NO_OPTIONS = Object.freeze({});
 
 /** Options of {@link AioWebSocket.connect}. */
 export interface ConnectOptions extends AioWebSocketOptions {
@@ -502,50 +478,15 @@ export interface ConnectOptions extends AioWebSocketOptions {
   signal?: AbortSignal | undefined;
 }
 
-type AioWebSocketClass<A> = new (uri: string | URL, options?: AioWebSocketOptions) => A;
-
-function open<A extends AioWebSocket>(
-  make: AioWebSocketClass<A>,
-  uri: string | URL,
-  { signal, ...options }: ConnectOptions,
-): Promise<A> {
-  return new make(uri, options).createConnection({ signal });
-}
-
-async function connectWith<A extends AioWebSocket, R>(
-  make: AioWebSocketClass<A>,
-  uri: string | URL,
-  options: ConnectOptions,
-  body: (aws: A) => R | PromiseLike<R>,
-): Promise<R> {
-  const aws = await open(make, uri, options);
-  try {
-    return await body(aws);
-  } finally {
-    await aws.closeConnection();
-  }
-}
-
+/** One end of a socket; undefined where the stream does not tell, or has ended. */
 function socketAddress(
-  address: string | undefined,
-  port: number | undefined,
-  family: string | undefined,
+  transport: Duplex | undefined,
+  end: 'local' | 'remote',
 ): SocketAddress | undefined {
-  if (address === undefined || port === undefined || family === undefined) return undefined;
-  return { address, port, family };
-}
-
-function checkTls(remote: Remote, { ssl }: AioWebSocketOptions): void {
-  if (remote.ssl && ssl === false) {
-    throw wrongType(
-      'ssl: a wss URI never goes out in plain text; use ws:// if that is what you want',
-    );
-  }
-  if (!remote.ssl && ssl !== undefined && ssl !== false) {
-    throw wrongType('ssl: a ws URI is not encrypted; use wss://');
-  }
-}
-
-function compressionOf({ compression }: AioWebSocketOptions): CompressionOptions {
-  return typeof compression === 'object' ? compression : {};
+  const {
+    [`${end}Address` as const]: address,
+    [`${end}Port` as const]: port,
+    [`${end}Family` as const]: family,
+  } = Object(transport) as Socket;
+  return address && port && family ? { address, port, family } : undefined;
 }

@@ -15,7 +15,7 @@ import type { Lifecycle } from './lifecycles.js';
 import { maskingKey } from './masks.js';
 import type { Numbers } from './options.js';
 import { Outbox, quietly, type OutboxHost } from './outboxes.js';
-import type { CloseInfo, Extension, Message } from './parts.js';
+import type { Extension, Message } from './parts.js';
 import type { TransportSink } from './transports.js';
 import { controlPayload } from './values.js';
 
@@ -71,9 +71,6 @@ export class Core implements FramesHost, InboxHost, OutboxHost, EndingHost, Flow
   #ending: Ending | undefined;
   #pings: Ping[] | undefined;
   #owedPong: Buffer | undefined;
-  #info: CloseInfo | undefined;
-  #closed: Promise<CloseInfo> | undefined;
-  #settleClosed: ((info: CloseInfo) => void) | undefined;
   /** Whether nothing more comes. */
   #over = false;
   /** Whether listeners of messages must wait. */
@@ -169,15 +166,6 @@ export class Core implements FramesHost, InboxHost, OutboxHost, EndingHost, Flow
     return this.#inbox?.size ?? 0;
   }
 
-  /** Resolves once the connection has ended. */
-  get closed(): Promise<CloseInfo> {
-    return (this.#closed ??= this.#info
-      ? Promise.resolve(this.#info)
-      : new Promise((resolve) => {
-          this.#settleClosed = resolve;
-        }));
-  }
-
   /** Packs one frame, compressed where that was negotiated. */
   write(
     fin: boolean,
@@ -266,12 +254,6 @@ export class Core implements FramesHost, InboxHost, OutboxHost, EndingHost, Flow
 
   onError(error: Error): void {
     this.lifecycle.tell('error', error);
-  }
-
-  onClosed(info: CloseInfo): void {
-    this.#info = info;
-    this.lifecycle.tell('close', info.code, info.reason, info);
-    this.#settleClosed?.(info);
   }
 
   /** Sends a ping of the watch's own. */

@@ -43,7 +43,7 @@ export type ErrorCode =
 export class AioWebSocketError extends Error {
   override readonly name: string = 'AioWebSocketError';
   /** Stable and machine-readable. */
-  readonly code: ErrorCode;
+  declare readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options?.cause === undefined ? undefined : options);
@@ -72,30 +72,27 @@ export class InvalidStateError extends AioWebSocketError {
 /** The network failed: a name that does not resolve, a refusal, TLS, a reset, an early end. */
 export class ConnectionError extends AioWebSocketError {
   override readonly name = 'ConnectionError';
+  /** How far the connection had come. */
+  declare readonly phase: Phase;
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    /** How far the connection had come. */
-    readonly phase: Phase,
-    options?: { cause?: unknown },
-  ) {
+  constructor(code: ErrorCode, message: string, phase: Phase, options?: { cause?: unknown }) {
     super(code, message, options);
+    this.phase = phase;
   }
 }
 
 /** Something took longer than its option allows. */
 export class TimeoutError extends AioWebSocketError {
   override readonly name = 'TimeoutError';
+  /** What was waited for. */
+  declare readonly operation: TimedOperation;
+  /** How far the connection had come. */
+  declare readonly phase: Phase;
 
-  constructor(
-    message: string,
-    /** What was waited for. */
-    readonly operation: TimedOperation,
-    /** How far the connection had come. */
-    readonly phase: Phase,
-  ) {
+  constructor(message: string, operation: TimedOperation, phase: Phase) {
     super('ERR_TIMEOUT', message);
+    this.operation = operation;
+    this.phase = phase;
   }
 }
 
@@ -112,9 +109,9 @@ export class HandShakeError extends AioWebSocketError {
   /** How far the connection had come. */
   readonly phase: Phase = 'handshake';
   /** The HTTP status, where one was read. */
-  readonly status: number | undefined;
+  declare readonly status: number | undefined;
   /** The response's fields, names in lower case, where they were read. */
-  readonly headers: Readonly<Record<string, string>> | undefined;
+  declare readonly headers: Readonly<Record<string, string>> | undefined;
   /** The response's body, at most 64 KiB of it, where the status was the failure. */
   body: Buffer | undefined;
 
@@ -134,31 +131,33 @@ export class FrameError extends AioWebSocketError {
   /** How far the connection had come. */
   readonly phase: Phase = 'open';
 
+  /** The code that the Close frame to the peer carries. */
+  declare readonly closeCode: number;
+
   constructor(
     code: ErrorCode,
     message: string,
-    /** The code that the Close frame to the peer carries. */
-    readonly closeCode: number = StatusCodes.protocolError,
+    closeCode: number = StatusCodes.protocolError,
     options?: { cause?: unknown },
   ) {
     super(code, message, options);
+    this.closeCode = closeCode;
   }
 }
 
 /** The connection is closed, so the call could not be carried out. */
 export class ConnectionClosed extends AioWebSocketError {
   override readonly name: string = 'ConnectionClosed';
+  /** The close code: the peer's, 1005 or 1006. */
+  declare readonly closeCode: number;
+  /** The peer's reason, or empty. */
+  declare readonly reason: string;
 
-  constructor(
-    code: ErrorCode,
-    /** The close code: the peer's, 1005 or 1006. */
-    readonly closeCode: number,
-    /** The peer's reason, or empty. */
-    readonly reason: string,
-    options?: { cause?: unknown },
-  ) {
+  constructor(code: ErrorCode, closeCode: number, reason: string, options?: { cause?: unknown }) {
     const why = reason && ` (${JSON.stringify(reason)})`;
     super(code, `the connection is closed: ${closeCode}${why}`, options);
+    this.closeCode = closeCode;
+    this.reason = reason;
   }
 }
 

@@ -166,9 +166,9 @@ export function makeDeflate(
 ): Extension {
   if (!zlib) throw new InvalidStateError('zlib is not loaded');
   const { createDeflateRaw, createInflateRaw, deflateRawSync, inflateRawSync } = zlib;
-  const inflateOptions = { windowBits: parameters.serverMaxWindowBits };
+  const inflateOptions = { windowBits: parameters.serverBits };
   // zlib's raw deflate knows no window of 256 bytes, but with 512 it looks back 250 at the most.
-  const windowBits = Math.max(9, parameters.clientMaxWindowBits);
+  const windowBits = Math.max(9, parameters.clientBits);
   const deflateOptions = { windowBits, level, memLevel, finishFlush: SYNC_FLUSH };
   let deflater: Codec | undefined;
   let inflater: Codec | undefined;
@@ -182,7 +182,7 @@ export function makeDeflate(
   const makeInflater = (): Codec => {
     const codec = handleCodec(
       createInflateRaw({ ...inflateOptions, chunkSize: 64 }),
-      parameters.serverNoContextTakeover ? 0 : 1 << inflateOptions.windowBits,
+      parameters.serverForgets ? 0 : 1 << inflateOptions.windowBits,
     );
     streams = codec !== undefined;
     return (
@@ -229,7 +229,7 @@ export function makeDeflate(
         deflater ??= makeDeflater();
         deflater.run(bytes, Infinity, (piece) => pieces.push(Buffer.from(piece)));
       }
-      if (last && parameters.clientNoContextTakeover) deflater?.reset();
+      if (last && parameters.clientForgets) deflater?.reset();
       if (bytes.length === 0) return last ? EMPTY : bytes;
       const deflated = pieces.length > 1 ? Buffer.concat(pieces) : (pieces[0] as Buffer);
       return last ? deflated.subarray(0, -TAIL.length) : deflated;
@@ -246,7 +246,7 @@ export function makeDeflate(
     try {
       const rest = codec.run(input, SLICE, output);
       if (rest.length > 0) return rest;
-      if (last && parameters.serverNoContextTakeover) codec.reset();
+      if (last && parameters.serverForgets) codec.reset();
       return undefined;
     } catch (cause) {
       if (cause instanceof FrameError) throw cause;

@@ -7,8 +7,14 @@ import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { readBody, readUntil } from './bodies.js';
 import { ConnectionError, HandShakeError } from './exceptions.js';
-import { parseAnswer, parseOffers, type DeflateParameters } from './negotiations.js';
-import { numberOption, type HandShakeOptions } from './options.js';
+import {
+  EXTENSIONS,
+  parseAnswer,
+  parseOffers,
+  SEC,
+  type DeflateParameters,
+} from './negotiations.js';
+import { numberOptions, type HandShakeOptions } from './options.js';
 import type { HeaderList, Remote } from './parts.js';
 import {
   checkHead,
@@ -19,7 +25,6 @@ import {
   hasToken,
   KEY,
   PROTOCOL,
-  EXTENSIONS,
   requestFields,
 } from './requests.js';
 import { refusal, responseReader, type HandShakeResponse } from './responses.js';
@@ -35,7 +40,7 @@ export interface HandShakeEvents {
   response: [response: HandShakeResponse];
 }
 
-const ACCEPT = 'Sec-WebSocket-Accept';
+const ACCEPT = `${SEC}Accept`;
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /**
@@ -44,10 +49,10 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
  */
 export class HandShake extends EventEmitter<HandShakeEvents> {
   /** Where it connects. */
-  readonly remote: Remote;
+  declare readonly remote: Remote;
   /** The byte stream it speaks on. */
-  readonly transport: Duplex;
-  protected readonly options: HandShakeOptions;
+  declare readonly transport: Duplex;
+  declare protected readonly options: HandShakeOptions;
   readonly #read: ReturnType<typeof responseReader>;
   /** The fields of the request that was sent: what the answer is judged against. */
   #sent: HeaderList = [];
@@ -63,11 +68,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     this.remote = remote;
     this.transport = transport;
     this.options = options;
-    checkProtocols(options.protocols ?? [], 'protocols');
-    this.#read = responseReader(
-      numberOption(options, 'maxHeadBytes'),
-      numberOption(options, 'maxHeadFields'),
-    );
+    checkProtocols(options.protocols);
+    this.#read = responseReader(numberOptions(options));
   }
 
   /**
@@ -75,13 +77,14 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws TypeError or RangeError that names the option
    */
   static check(remote: Remote, options: HandShakeOptions): void {
-    checkProtocols(options.protocols ?? [], 'protocols');
+    checkProtocols(options.protocols);
     const { requestLine = 'GET / HTTP/1.1', fields } = requestFields(remote, options, newKey);
     checkHead(composeHead(requestLine, fields));
   }
 
   /** The whole request head, blank line included. May be awaited for, to sign it with a token. */
   shakeHeaders(): string | Promise<string> {
+    // The line may stand in the list that the fields are from.
     const fields = this.requestHeaders();
     return composeHead(this.requestLine(), fields);
   }
@@ -194,12 +197,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const chosen = values.join();
     const offered = fieldTokens(this.#sent, PROTOCOL);
     if (values.length > 0 && !offered.includes(chosen)) {
-      throw wrongField(
-        'SUBPROTOCOL',
-        response,
-        PROTOCOL,
-        `one of those offered: ${offered.join()}`,
-      );
+      throw wrongField('SUBPROTOCOL', response, PROTOCOL, `one of ${offered.join()}`);
     }
     return chosen;
   }
@@ -211,8 +209,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   protected selectExtensions(response: HandShakeResponse): string {
     const [chosen, another] = fieldTokens(response.rawHeaders, EXTENSIONS);
     if (chosen === undefined) return '';
-    const offers = parseOffers(fieldTokens(this.#sent, EXTENSIONS));
-    this.deflate = parseAnswer(chosen, offers);
+    this.deflate = parseAnswer(chosen, parseOffers(fieldTokens(this.#sent, EXTENSIONS)));
     if (!this.deflate || another !== undefined) {
       throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
     }
@@ -234,11 +231,13 @@ function wrongField(
 
 /** Why the transport has ended: a `close` comes with a boolean, or with nothing. */
 function lost(untouched: boolean, cause: unknown): ConnectionError {
-  const { message: why } = Object(cause) as Partial<Error>;
+  const why = (cause as Partial<Error> | undefined)?.message;
+  const [code, because, options] =
+    why === undefined ? (['LOST', ''] as const) : (['RESET', `: ${why}`, { cause }] as const);
   return new ConnectionError(
-    `ERR_CONNECTION_${why === undefined ? 'LOST' : 'RESET'}`,
-    `the connection ended ${untouched ? 'before' : 'within'} the server's answer to the opening handshake${why === undefined ? '' : `: ${why}`}`,
+    `ERR_CONNECTION_${code}`,
+    `the connection ended ${untouched ? 'before' : 'within'} the server's answer${because}`,
     'handshake',
-    why === undefined ? {} : { cause },
+    options,
   );
 }

@@ -3,14 +3,14 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { EventEmitter } from 'eventemitter3';
 import { checkClose } from './closings.js';
 import { Core, type ControlData } from './cores.js';
+import { MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
 import { Frames } from './freams.js';
-import type { Audience, MessageListener, ReceiveOptions } from './inboxes.js';
+import type { ReceiveOptions } from './inboxes.js';
 import { Lifecycle } from './lifecycles.js';
-import { checkOptions, numberOptions, type ConverseOptions } from './options.js';
+import { checkOptions, type ConverseOptions } from './options.js';
 import type { SendOptions } from './outboxes.js';
 import type { CloseInfo, Extension, Message, SendData } from './parts.js';
 import type { PieceStream, StreamOptions } from './pieces.js';
@@ -62,9 +62,9 @@ export interface ConverseParts {
  * Talks on a connection that is open: sends, receives, answers pings, and closes. Usually made by
  * {@link AioWebSocket}, and found at its `manipulator`.
  */
-export class Converse extends EventEmitter<ConverseEvents> {
+export class Converse extends MessageEmitter<ConverseEvents> {
   /** The byte stream. */
-  readonly transport: Duplex;
+  declare readonly transport: Duplex;
   readonly #core: Core;
 
   /**
@@ -74,7 +74,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
    */
   constructor(transport: Duplex, options: ConverseOptions = {}, parts: ConverseParts = {}) {
     super();
-    checkOptions(options);
+    const numbers = checkOptions(options);
     this.transport = transport;
     const sink = parts.sink ?? new TransportSink(transport);
     const lifecycle = parts.lifecycle ?? new Lifecycle(SocketState.opened, []);
@@ -85,7 +85,7 @@ export class Converse extends EventEmitter<ConverseEvents> {
       sink,
       lifecycle,
       frames: parts.frames ?? new Frames(sink, options),
-      numbers: numberOptions(options),
+      numbers,
       autoPong: options.autoPong ?? true,
       held: parts.held ?? false,
     });
@@ -93,12 +93,17 @@ export class Converse extends EventEmitter<ConverseEvents> {
 
   /** Resolves once the connection has ended, however it did. Never rejects. */
   get closed(): Promise<CloseInfo> {
-    return this.#core.closed;
+    return this.#core.lifecycle.closed;
   }
 
   /** Where the connection is in its life. */
   get state(): SocketState {
     return this.#core.lifecycle.state;
+  }
+
+  /** @internal */
+  override get core(): Core {
+    return this.#core;
   }
 
   /** Messages that wait for `receive()`. The original's `get_queue_size`. */
@@ -196,76 +201,17 @@ export class Converse extends EventEmitter<ConverseEvents> {
     this.#core.flow.byUser(false);
   }
 
-  /** The process lives while the connection does: the default. */
-  ref(): this {
-    return this.hold(true);
-  }
-
-  /** The connection alone does not keep the process alive. */
-  unref(): this {
-    return this.hold(false);
-  }
-
-  override on<E extends keyof ConverseEvents>(
-    event: E,
-    listener: (...args: ConverseEvents[E]) => void,
-    context?: unknown,
-  ): this {
-    super.on(event, listener, context);
-    return this.attached(this, event, listener, context);
-  }
-
-  override addListener<E extends keyof ConverseEvents>(
-    event: E,
-    listener: (...args: ConverseEvents[E]) => void,
-    context?: unknown,
-  ): this {
-    return this.on(event, listener, context);
-  }
-
-  override once<E extends keyof ConverseEvents>(
-    event: E,
-    listener: (...args: ConverseEvents[E]) => void,
-    context?: unknown,
-  ): this {
-    super.once(event, listener, context);
-    return this.attached(this, event, listener, context, true);
-  }
-
-  /** @internal A listener of messages is shown what still waits. */
-  attached(
-    audience: Audience,
-    event: string,
-    listener: unknown,
-    context: unknown = audience,
-    once = false,
-  ): this {
-    if (event === 'message') {
-      this.#core.attached(audience, listener as MessageListener, context, once);
-    }
-    return this;
-  }
-
   /** @internal Whether the process lives on for the connection. */
-  hold(alive: boolean): this {
+  override hold(alive: boolean): this {
     holdStream(this.transport, alive);
     this.#core.hold(alive);
     return this;
   }
-
-  /** @internal The connection is open: listeners are told what came meanwhile. */
-  release(): void {
-    this.#core.release();
-  }
-
-  /** @internal The connection cannot go on. */
-  fail(error: Error): void {
-    this.#core.ending.fail(error);
-  }
 }
 
-/** Lets the process live on for a stream, or not, where the stream can tell. */
-export function holdStream(stream: Duplex, alive: boolean): void {
-  const { ref, unref } = stream as Partial<Record<'ref' | 'unref', () => void>>;
-  (alive ? ref : unref)?.call(stream);
+/** Lets the process live on for a stream, or not, where there is one that can. */
+export function holdStream(stream: Duplex | undefined, alive: boolean): void {
+  (stream as Partial<Record<'ref' | 'unref', () => void>> | undefined)?.[
+    alive ? 'ref' : 'unref'
+  ]?.();
 }

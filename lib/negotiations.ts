@@ -2,17 +2,22 @@
  * What permessage-deflate is offered with, and what the server may answer (RFC 7692 section 7.1).
  * @packageDocumentation
  */
-import { mustBe, trimField, wrongType } from './values.js';
+import { mustBe, trimField } from './values.js';
 
-/** Parameters of an offer, or of the answer to it. */
+/** What was agreed on. */
 export interface DeflateParameters {
-  readonly serverNoContextTakeover: boolean;
-  readonly clientNoContextTakeover: boolean;
+  /** Whether the server keeps no window from message to message. */
+  readonly serverForgets?: boolean | undefined;
+  /** Whether we keep none. */
+  readonly clientForgets?: boolean | undefined;
   /** Bits of the server's window, 8 to 15. */
-  readonly serverMaxWindowBits: number;
-  /** Bits of our window, 8 to 15; 0 where it is not offered. */
-  readonly clientMaxWindowBits: number;
+  readonly serverBits: number;
+  /** Bits of our window, 8 to 15. */
+  readonly clientBits: number;
 }
+
+/** Those that stand in an offer, or in the answer to it. */
+type Written = Partial<DeflateParameters>;
 
 /** What `compression: { … }` takes. */
 export interface CompressionOptions {
@@ -54,41 +59,17 @@ export interface CompressionOptions {
   memLevel?: number | undefined;
 }
 
-/** Least, and most, of each option that is a number. */
-const RANGES = new Map<string, readonly [least: number, most: number]>([
-  ['serverMaxWindowBits', [8, 15]],
-  ['clientMaxWindowBits', [8, 15]],
-  ['threshold', [0, Number.MAX_SAFE_INTEGER]],
-  ['level', [-1, 9]],
-  ['memLevel', [1, 9]],
-]);
+/** What the names of the handshake's own fields begin with. */
+export const SEC = 'Sec-WebSocket-';
+/** The field that offers extensions, and tells those chosen. */
+export const EXTENSIONS = `${SEC}Extensions`;
 
 const NAME = 'permessage-deflate';
 const NO_TAKEOVER = '_no_context_takeover';
 const MAX_BITS = '_max_window_bits';
-const KNOWN = /^(server|client)_(no_context_takeover|max_window_bits)$/;
-
-/**
- * Checks the option `compression`.
- * @throws TypeError that names what is wrong
- */
-export function checkCompression(options: object): void {
-  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
-    const what = `compression.${name}`;
-    const [least, most] = RANGES.get(name) ?? [1, 0];
-    const flag = name.endsWith('NoContextTakeover');
-    if (!flag && most === 0) throw wrongType(`${what} is no option`);
-    if (
-      value === undefined ||
-      (typeof value === 'boolean' && (flag || name.startsWith('client')))
-    ) {
-      continue;
-    }
-    if (!Number.isInteger(value) || !((value as number) >= least && (value as number) <= most)) {
-      throw mustBe(what, flag ? 'a boolean' : `an integer from ${least} to ${most}`, value);
-    }
-  }
-}
+/** The side, whether it is about bits, and their number: bare, or quoted (RFC 6455 section 9.1). */
+const PARAMETER =
+  /^(server|client)_(?:no_context_takeover|(max_window_bits)(?:[\t ]*=[\t ]*(?:([89]|1[0-5])|"(\\?[89]|\\?1\\?[0-5])"))?)$/;
 
 /** The offer that the options ask for. */
 export function offerOf(options: CompressionOptions): string {
@@ -104,49 +85,36 @@ export function offerOf(options: CompressionOptions): string {
     .join('; ');
 }
 
-/** A value may stand in quotes (RFC 6455 section 9.1). */
-const unquote = (value: string): string =>
-  /^".*"$/.test(value) ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value;
-
 /**
  * Takes an element of Sec-WebSocket-Extensions apart.
  * @param isAnswer whether it comes from the server
  * @returns undefined where it is no permessage-deflate as RFC 7692 has it
  */
-function parse(element: string, isAnswer: boolean): DeflateParameters | undefined {
+function parse(element: string, isAnswer: boolean): Written | undefined {
   const [name, ...parameters] = element.split(';').map(trimField);
-  const found = new Map<string, string | undefined>();
+  const found: Record<string, number | boolean> = {};
   for (const parameter of parameters) {
-    const at = parameter.indexOf('=');
-    const key = at < 0 ? parameter : trimField(parameter.slice(0, at));
-    const value = at < 0 ? undefined : unquote(trimField(parameter.slice(at + 1)));
-    const isBits = key.endsWith(MAX_BITS);
-    const valid = isBits
-      ? /^([89]|1[0-5])$/.test(value ?? (isAnswer || key !== `client${MAX_BITS}` ? '' : '15'))
-      : key.endsWith(NO_TAKEOVER) && value === undefined;
-    if (!valid || !KNOWN.test(key) || found.has(key)) return undefined;
-    found.set(key, value);
+    const [, side, isBits, bare, quoted] = PARAMETER.exec(parameter) ?? [];
+    const bits = bare ?? quoted?.replaceAll('\\', '');
+    const key = `${side}${isBits ? 'Bits' : 'Forgets'}`;
+    // Only we may leave the number out: then any will do.
+    if (!side || key in found || (isBits && !bits && (isAnswer || side === 'server'))) {
+      return undefined;
+    }
+    found[key] = isBits ? Number(bits ?? 15) : true;
   }
-  const bits = (side: string, byDefault: number): number =>
-    found.has(side + MAX_BITS) ? Number(found.get(side + MAX_BITS) ?? 15) : byDefault;
-  if (name !== NAME) return undefined;
-  return {
-    serverNoContextTakeover: found.has(`server${NO_TAKEOVER}`),
-    clientNoContextTakeover: found.has(`client${NO_TAKEOVER}`),
-    serverMaxWindowBits: bits('server', 15),
-    clientMaxWindowBits: bits('client', isAnswer ? 15 : 0),
-  };
+  return name === NAME ? found : undefined;
 }
 
 /**
  * Takes the offers apart that stand in a request.
  * @throws TypeError for an extension that is not spoken here
  */
-export function parseOffers(offers: readonly string[]): DeflateParameters[] {
+export function parseOffers(offers: readonly string[]): Written[] {
   return offers.map((offer) => {
     const parameters = parse(offer, false);
     if (!parameters) {
-      throw mustBe('Sec-WebSocket-Extensions', `left out, or ${NAME} with valid parameters`, offer);
+      throw mustBe(EXTENSIONS, `left out, or ${NAME} with valid parameters`, offer);
     }
     return parameters;
   });
@@ -158,24 +126,25 @@ export function parseOffers(offers: readonly string[]): DeflateParameters[] {
  */
 export function parseAnswer(
   answer: string,
-  offers: readonly DeflateParameters[],
+  offers: readonly Written[],
 ): DeflateParameters | undefined {
   const accepted = parse(answer, true);
-  const fits = (offer: DeflateParameters): boolean =>
-    accepted !== undefined &&
-    (accepted.serverNoContextTakeover || !offer.serverNoContextTakeover) &&
-    accepted.serverMaxWindowBits <= offer.serverMaxWindowBits &&
-    // Our own window may be bounded only where that was offered, and not beyond.
-    (accepted.clientMaxWindowBits <= offer.clientMaxWindowBits ||
-      !answer.includes(`client${MAX_BITS}`));
-  const offer = offers.find(fits);
+  if (!accepted) return undefined;
+  const { serverForgets, clientForgets, serverBits = 15, clientBits } = accepted;
+  const offer = offers.find(
+    (one) =>
+      (serverForgets ?? !one.serverForgets) &&
+      serverBits <= (one.serverBits ?? 15) &&
+      // Our own window may be bounded only where that was offered, and not beyond.
+      (clientBits ?? 0) <= (one.clientBits ?? 0),
+  );
   return (
-    accepted &&
     offer && {
-      ...accepted,
+      serverForgets,
       // What we offered of ourselves holds, whether or not the server repeats it.
-      clientNoContextTakeover: accepted.clientNoContextTakeover || offer.clientNoContextTakeover,
-      clientMaxWindowBits: Math.min(accepted.clientMaxWindowBits, offer.clientMaxWindowBits || 15),
+      clientForgets: clientForgets ?? offer.clientForgets,
+      serverBits,
+      clientBits: clientBits ?? offer.clientBits ?? 15,
     }
   );
 }

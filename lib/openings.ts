@@ -34,7 +34,7 @@ export class OpeningAttempt extends Alarm {
   }
 
   /** For those who open a transport in their own way; made when asked for. */
-  get signal(): AbortSignal {
+  get abortSignal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController();
       if (this.#reason) this.#controller.abort(this.#reason[0]);
@@ -85,7 +85,7 @@ export class OpeningAttempt extends Alarm {
     return this.step(async () => {
       const transport = await work();
       // Its fate is told by its readers; without a listener it would end the process.
-      transport.on('error', ignore);
+      if (transport.listenerCount('error') === 0) transport.on('error', ignore);
       this.onTransport(transport);
       return transport;
     });

@@ -4,8 +4,8 @@
  */
 import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
-import { checkCompression, type CompressionOptions } from './negotiations.js';
-import { mustBe, wrongType, wrongValue } from './values.js';
+import type { CompressionOptions } from './negotiations.js';
+import { isWithin, mustBe, wrongType, wrongValue } from './values.js';
 
 /** Header fields by name; a list of values is sent as that many fields. */
 export type HeaderFields = Readonly<Record<string, string | number | readonly string[]>>;
@@ -134,13 +134,15 @@ export interface TransportOptions {
   localAddress?: string | undefined;
 }
 
-/** Options with a number: the default; for those in milliseconds also the smallest value. */
+const LONGEST_TIMER = 2_147_483_647;
+
+/** Options with a number: the default, the least and the most. */
 const NUMBERS = {
-  timeout: [30_000, 0],
-  readTimeout: [120_000, 0],
-  pingInterval: [30_000, 0],
-  pongTimeout: [20_000, 0],
-  closeTimeout: [10_000, 1],
+  timeout: [30_000, 0, LONGEST_TIMER],
+  readTimeout: [120_000, 0, LONGEST_TIMER],
+  pingInterval: [30_000, 0, LONGEST_TIMER],
+  pongTimeout: [20_000, 0, LONGEST_TIMER],
+  closeTimeout: [10_000, 1, LONGEST_TIMER],
   maxPayload: [67_108_864],
   maxFragments: [131_072],
   maxQueue: [65_536],
@@ -149,8 +151,6 @@ const NUMBERS = {
   maxHeadBytes: [65_536],
   maxHeadFields: [256],
 } as const;
-
-const LONGEST_TIMER = 2_147_483_647;
 
 /** Each option with a number, in its unit. */
 export type Numbers = Readonly<Record<keyof typeof NUMBERS, number>>;
@@ -162,27 +162,35 @@ type NumberOptions = Partial<Record<keyof Numbers, number | undefined>>;
  * @throws a TypeError or RangeError that names the option, what was expected, and what came
  */
 export function numberOption(options: NumberOptions, name: keyof Numbers): number {
-  const [byDefault, shortest] = NUMBERS[name];
-  const isTime = shortest !== undefined;
-  const least = shortest ?? 1;
-  const most = isTime ? LONGEST_TIMER : Number.MAX_SAFE_INTEGER;
+  const range: readonly [byDefault: number, least?: number, most?: number] = NUMBERS[name];
+  const [byDefault, least = 1, most = Number.MAX_SAFE_INTEGER] = range;
   const { [name]: value = byDefault } = options;
-  const expected = `an integer${isTime ? ' of milliseconds' : ''} from ${least} to ${most}`;
-  if (typeof value !== 'number') throw mustBe(name, expected, value);
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw wrongValue(`${name} must be ${expected}, got ${value}`);
+  if (!isWithin(value, least, most)) {
+    const unit = most === LONGEST_TIMER ? ' of milliseconds' : '';
+    const wrong = typeof value === 'number' ? wrongValue : wrongType;
+    throw mustBe(name, `an integer${unit} from ${least} to ${most}`, value, wrong);
   }
   return value;
 }
 
-/** All of {@link numberOption}. */
-export const numberOptions = (options: NumberOptions): Numbers =>
-  Object.fromEntries(
-    (Object.keys(NUMBERS) as (keyof Numbers)[]).map((name) => [name, numberOption(options, name)]),
-  ) as Numbers;
+const NUMBER_NAMES = Object.keys(NUMBERS) as (keyof Numbers)[];
 
-/** What every option that is not a number must be. Undefined stands for the default. */
-const KINDS: Readonly<Record<string, string>> = {
+/** All of {@link numberOption}; the defaults are one object for all connections. */
+export function numberOptions(options: NumberOptions): Numbers {
+  if (NUMBER_NAMES.every((name) => options[name] === undefined)) return (defaults ??= all({}));
+  return all(options);
+}
+
+let defaults: Numbers | undefined;
+
+const all = (options: NumberOptions): Numbers =>
+  Object.fromEntries(NUMBER_NAMES.map((name) => [name, numberOption(options, name)])) as Numbers;
+
+/** What options must be, by name. Undefined stands for the default. */
+type Kinds = Readonly<Record<string, unknown>>;
+
+const KINDS: Kinds = {
+  ...NUMBERS,
   headers: 'array or object',
   compression: 'boolean or object',
   unionHeader: 'object',
@@ -196,27 +204,47 @@ const KINDS: Readonly<Record<string, string>> = {
   handShake: 'function',
 };
 
-const NAMES = Object.keys({ ...KINDS, ...NUMBERS }).sort();
+const COMPRESSION_KINDS: Kinds = {
+  serverNoContextTakeover: 'boolean',
+  clientNoContextTakeover: 'boolean',
+  serverMaxWindowBits: 'integer from 8 to 15',
+  clientMaxWindowBits: 'boolean or integer from 8 to 15',
+  threshold: 'integer from 0 to 9007199254740991',
+  level: 'integer from -1 to 9',
+  memLevel: 'integer from 1 to 9',
+};
 
-/** Whether a value is of one of the kinds: types, or numbers and booleans as they print. */
+/** Whether a value is of one of the kinds: types, ranges, or numbers and booleans as they print. */
 function isOf(kinds: string, value: unknown): boolean {
   const type = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
   const literal = /number|boolean/.test(type) && String(value);
-  return kinds.split(' or ').some((kind) => kind === type || kind === literal);
+  return kinds.split(' or ').some((kind) => {
+    const [, least, most] = kind.split(/ from | to /).map(Number);
+    return kind === type || kind === literal || isWithin(value, least!, most!);
+  });
+}
+
+function checkKinds(options: object, known: Kinds, where = ''): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(known, name)) {
+      const names = Object.keys(known).sort().join(', ');
+      throw wrongType(`${JSON.stringify(where + name)} is no option; known are ${names}`);
+    }
+    const kinds = known[name];
+    if (typeof kinds === 'string' && value !== undefined && !isOf(kinds, value)) {
+      throw mustBe(where + name, kinds, value);
+    }
+  }
 }
 
 /**
  * Checks names and values, once, at the edge.
+ * @returns those that are numbers, or their defaults
  * @throws TypeError or RangeError
  */
-export function checkOptions(options: unknown): void {
-  if (!isOf('array or object', options)) throw mustBe('options', 'an object', options);
-  for (const [name, value] of Object.entries(options as object)) {
-    if (!NAMES.includes(name)) {
-      throw wrongType(`${JSON.stringify(name)} is no option; known are ${NAMES.join(', ')}`);
-    }
-    const kinds = KINDS[name];
-    if (kinds && value !== undefined && !isOf(kinds, value)) throw mustBe(name, kinds, value);
-    if (name === 'compression') checkCompression(Object(value) as object);
-  }
+export function checkOptions(options: NumberOptions & HandShakeOptions): Numbers {
+  if (!isOf('array or object', options)) throw mustBe('options', 'object', options);
+  checkKinds(options, KINDS);
+  checkKinds(Object(options.compression) as object, COMPRESSION_KINDS, 'compression.');
+  return numberOptions(options);
 }

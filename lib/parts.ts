@@ -127,7 +127,7 @@ export function parseUri(uri: string | URL): Remote {
         scheme: ssl ? 'wss' : 'ws',
         host: hostname.replace(/[[\]]/g, ''),
         port: Number(port || (ssl ? 443 : 80)),
-        resource: path.startsWith('/') ? path : `/${path}`,
+        resource: path.replace(/^\/?/, '/'),
         ssl,
         ...(username + password && { userinfo: decodeURIComponent(`${username}:${password}`) }),
       };
@@ -135,5 +135,5 @@ export function parseUri(uri: string | URL): Remote {
   } catch {
     // The error of URL is no cause to give: it holds the password.
   }
-  return fail('a valid host or port (not 0), and user and password in percent-encoded UTF-8');
+  return fail('a valid host or port (not 0), and a user in percent-encoded UTF-8');
 }

@@ -2,7 +2,7 @@
  * The fields of the request that opens a connection (RFC 6455 section 4.1).
  * @packageDocumentation
  */
-import { offerOf, parseOffers } from './negotiations.js';
+import { EXTENSIONS, offerOf, parseOffers, SEC, type CompressionOptions } from './negotiations.js';
 import type { HandShakeOptions, HeaderFields, UnionFields } from './options.js';
 import type { HeaderField, HeaderList, Remote } from './parts.js';
 import { authority, mustBe, trimField, wrongType, wrongValue } from './values.js';
@@ -17,13 +17,11 @@ const CONTROL = /[^\t -~\xa0-\uffff]/;
 const NONCE = /^[+/-9A-Za-z]{21}[AQgw]==$/;
 const ANYTHING = /^/;
 
-/** The field that offers extensions, and tells those chosen. */
-export const EXTENSIONS = 'Sec-WebSocket-Extensions';
 /** The field that offers subprotocols, and tells the one chosen. */
-export const PROTOCOL = 'Sec-WebSocket-Protocol';
+export const PROTOCOL = `${SEC}Protocol`;
 /** The field with the nonce. */
-export const KEY = 'Sec-WebSocket-Key';
-const VERSION = 'Sec-WebSocket-Version';
+export const KEY = `${SEC}Key`;
+const VERSION = `${SEC}Version`;
 
 /** The product token of the request's User-Agent. */
 export const USER_AGENT = 'aiowebsocket/1.0.0';
@@ -41,12 +39,14 @@ export function parseField(line: string): [name: string, value: string] | undefi
   return found ? [found[1]!, trimField(found[2]!)] : undefined;
 }
 
-const sameName = (field: HeaderField, name: string): boolean =>
-  field[0].toLowerCase() === name.toLowerCase();
+const named =
+  (name: string) =>
+  (field: HeaderField): boolean =>
+    field[0].toLowerCase() === name.toLowerCase();
 
 /** The values of the fields of this name, any case. */
 export const fieldValues = (fields: HeaderList, name: string): string[] =>
-  fields.filter((field) => sameName(field, name)).map((field) => field[1]);
+  fields.filter(named(name)).map((field) => field[1]);
 
 /** Every element of a comma-separated field, of all its lines. */
 export const fieldTokens = (fields: HeaderList, name: string): string[] =>
@@ -68,7 +68,7 @@ export function requestFields(
   const host = authority(remote);
   let fields = headers ? objectFields('headers', headers as HeaderFields) : [];
   const add = (name: string, value: string): void => {
-    if (!fields.some((field) => sameName(field, name))) fields.push([name, value]);
+    if (fieldValues(fields, name).length === 0) fields.push([name, value]);
   };
   add('Host', host);
   add('Connection', 'Upgrade');
@@ -84,7 +84,7 @@ export function requestFields(
   // RFC 7617 section 2, with the UTF-8 that section 2.1 recommends.
   if (userinfo) add('Authorization', `Basic ${Buffer.from(userinfo).toString('base64')}`);
   if (protocols?.length) add(PROTOCOL, protocols.join(', '));
-  if (compression) add(EXTENSIONS, offerOf(compression === true ? {} : compression));
+  if (compression) add(EXTENSIONS, offerOf(Object(compression) as CompressionOptions));
   return { fields: unionHeader ? union(fields, unionHeader, 'unionHeader') : fields };
 }
 
@@ -115,14 +115,14 @@ export function checkHead(head: string): HeaderList {
 }
 
 /** Holds offered subprotocols to RFC 6455 section 4.1: tokens, each of them once. */
-export function checkProtocols(protocols: readonly unknown[], what: string): void {
+export function checkProtocols(protocols: readonly unknown[] = [], what = 'protocols'): void {
   for (const protocol of protocols) {
     if (typeof protocol !== 'string' || !TOKEN.test(protocol)) {
       throw mustBe(what, 'tokens', protocol);
     }
   }
   if (new Set(protocols).size < protocols.length) {
-    throw wrongValue(`${what} must be distinct, got ${protocols.join(', ')}`);
+    throw mustBe(what, 'distinct', protocols.join(', '), wrongValue);
   }
 }
 
@@ -136,10 +136,7 @@ function exactHead(
   // Lists that worked with the original end with the blank line that it forgot.
   while (lines.at(-1) === '') lines.pop();
   const requestLine = REQUEST_LINE.test(lines[0]!) ? lines.shift() : undefined;
-  const fields = lines.map((line): HeaderField => {
-    const [name, value] = parseLine(line);
-    return [name, value, line];
-  });
+  const fields = lines.map((line): HeaderField => [...parseLine(line), line]);
   const offered = fieldTokens(fields, PROTOCOL).join();
   if (
     unionHeader ||
@@ -148,7 +145,7 @@ function exactHead(
     (compression && fieldTokens(fields, EXTENSIONS).length === 0)
   ) {
     throw wrongType(
-      'a headers list goes out byte for byte: write what unionHeader, origin, protocols, compression say into it',
+      'a headers list goes out as it is: write unionHeader, origin, protocols, compression into it',
     );
   }
   if (remote.userinfo) requireField(fields, 'Authorization', "<the URI's user>", ANYTHING);
@@ -170,8 +167,9 @@ const objectFields = (what: string, headers: Readonly<Record<string, unknown>>):
 /** The fields with others in place of those of the same name, or behind them. */
 function union(fields: HeaderField[], changes: UnionFields, what: string): HeaderField[] {
   for (const [name, value] of Object.entries<unknown>(changes)) {
-    const at = fields.findIndex((field) => sameName(field, name));
-    const others = fields.filter((field) => !sameName(field, name));
+    const isOld = named(name);
+    const at = fields.findIndex(isOld);
+    const others = fields.filter((field) => !isOld(field));
     others.splice(
       at < 0 ? others.length : at,
       0,
@@ -182,7 +180,7 @@ function union(fields: HeaderField[], changes: UnionFields, what: string): Heade
   return fields;
 }
 
-function parseLine(line: unknown): HeaderField {
+function parseLine(line: unknown): [name: string, value: string] {
   const field = typeof line === 'string' && !CONTROL.test(line) && parseField(line);
   if (!field) throw mustBe('headers: a line', '"Name: value", no control characters', line);
   return field;
@@ -194,8 +192,5 @@ function requireField(fields: HeaderList, name: string, expected: string, valid?
   const met = valid
     ? values.length === 1 && valid.test(values[0]!)
     : hasToken(fields, name, expected);
-  if (!met) {
-    const got = JSON.stringify(values).slice(0, 80);
-    throw wrongType(`the request must hold one "${name}: ${expected}", got ${got}`);
-  }
+  if (!met) throw mustBe(`the request's ${name}`, `${expected}, once`, values.join());
 }

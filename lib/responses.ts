@@ -3,6 +3,7 @@
  * @packageDocumentation
  */
 import { HandShakeError, type HandShakeFailure } from './exceptions.js';
+import type { Numbers } from './options.js';
 import type { HeaderList } from './parts.js';
 import { parseField } from './requests.js';
 import { describeValue } from './values.js';
@@ -42,14 +43,16 @@ export const refusal = (
  * fields are allowed; bytes in between cost the same however they are chopped.
  * @throws {HandShakeError} from the reader, for what is no HTTP/1.1 response, and at the limits
  */
-export function responseReader(
-  maxBytes: number,
-  maxFields: number,
-): (chunk: Buffer) => HandShakeResponse | undefined {
+export function responseReader({
+  maxHeadBytes,
+  maxHeadFields,
+}: Pick<Numbers, 'maxHeadBytes' | 'maxHeadFields'>): (
+  chunk: Buffer,
+) => HandShakeResponse | undefined {
   let text = '';
   /** Its last characters, where the end of the head may have begun. */
   let tail = '';
-  let left = maxBytes;
+  let left = maxHeadBytes;
   let response: HandShakeResponse | undefined;
   return (chunk) => {
     const fresh = chunk.toString('latin1');
@@ -63,9 +66,9 @@ export function responseReader(
       left -= piece.length;
       // What cannot become a status line is refused before its line ends, which may be never.
       if (piece.includes('\n') || (begins && !START.startsWith(text.slice(0, 9)))) {
-        response = parseHead(text, maxFields);
+        response = parseHead(text, maxHeadFields);
       }
-      if (left < 0) throw refusal('LIMIT', `over ${maxBytes} bytes (maxHeadBytes)`, response);
+      if (left < 0) throw refusal('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`, response);
       tail = (tail + piece).slice(-3);
       if (end < 4) return undefined;
       const { status } = response!;

@@ -2,8 +2,10 @@
  * Byte streams: how one is opened, read without copies, and written without waiting.
  * @packageDocumentation
  */
+import type * as Net from 'node:net';
 import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type * as Tls from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
 import type { TlsOptions, TransportOptions } from './options.js';
@@ -17,6 +19,8 @@ export interface OpenContext {
   readonly signal?: AbortSignal | undefined;
   /** Told as the attempt gets on. */
   onPhase?: (phase: Phase) => void;
+  /** Told of the socket as soon as there is one. */
+  onTransport?: (transport: Duplex) => void;
 }
 
 /** Takes what a transport reads. A chunk may be overwritten once the call returns. */
@@ -24,6 +28,9 @@ export interface ChunkTaker {
   /** @returns false where no more is wanted for now */
   onChunk: (chunk: Buffer) => unknown;
 }
+
+let net: typeof Net | undefined;
+let tls: typeof Tls | undefined;
 
 /** Who gets the chunks of a transport made here: its stream, until somebody else does. */
 const taps = new WeakMap<Duplex, { taker: ChunkTaker }>();
@@ -40,8 +47,8 @@ export async function openTransport(
   const { ssl, host } = remote;
   const { localAddress } = options;
   // Loaded only when used: importing this package costs neither.
-  const net = await import('node:net');
-  const { connect } = ssl ? await import('node:tls') : net;
+  net ??= await import('node:net');
+  const { connect } = ssl ? (tls ??= await import('node:tls')) : net;
   context.signal?.throwIfAborted();
   if (localAddress && !net.isIP(localAddress)) {
     throw mustBe('localAddress', 'an IP address', localAddress);
@@ -56,14 +63,11 @@ export async function openTransport(
     // A full stream wants no more; a taker that does not pauses the socket itself.
     callback: (bytes: number): boolean => tap.taker.onChunk(buffer.subarray(0, bytes)) !== false,
   };
-  let looked = false;
   const lookup: LookupFunction | undefined =
     options.lookup &&
+    // Not within connect(): what is told then has no listener yet.
     ((name, how, done) =>
-      options.lookup?.(name, how, (error, ...found) => {
-        looked = !error;
-        done(error, ...found);
-      }));
+      options.lookup?.(name, how, (...found) => process.nextTick(done, ...found)));
   let socket: Socket;
   try {
     const settings = { ...socketSettings(remote, options, phase === 'dns'), lookup, onread };
@@ -73,8 +77,8 @@ export async function openTransport(
   }
   socket.setNoDelay(true);
   taps.set(socket, tap);
-  // A lookup of the user's may have answered within connect().
-  await opened(socket, remote, looked ? 'tcp' : phase, context);
+  context.onTransport?.(socket);
+  await opened(socket, remote, phase, context);
   return socket;
 }
 
@@ -105,35 +109,38 @@ function opened(socket: Socket, remote: Remote, first: Phase, context: OpenConte
   reach(first);
   return new Promise<void>((resolve, reject) => {
     const fail: (reason: unknown) => void = reject;
-    const onAbort = (): void => {
-      fail(signal?.reason);
+    const onError = (cause: Error): void => {
+      fail(signal?.aborted ? signal.reason : connectionError(cause, remote, phase));
       socket.destroy();
     };
-    const settle = (): void => {
+    const onClose = (): void => {
+      onError(new Error('it was closed'));
+    };
+    const onAbort = (): void => {
+      socket.destroy();
+    };
+    const onLookup = (error: unknown): void => {
+      if (!error) reach('tcp');
+    };
+    const onConnect = (): void => {
+      if (ssl) reach('tls');
+      else onOpen();
+    };
+    const onOpen = (): void => {
       signal?.removeEventListener('abort', onAbort);
+      socket.off('lookup', onLookup).off('connect', onConnect).off('secureConnect', onOpen);
+      socket.off('error', onError).off('close', onClose);
       resolve();
     };
-    // They stay: a late error is told by `close`, and without a listener would end the process.
-    const onError = (cause: Error): void => {
-      fail(connectionError(cause, remote, phase));
-      socket.destroy();
-    };
     signal?.addEventListener('abort', onAbort);
-    socket
-      .on('lookup', (error: unknown) => {
-        if (!error) reach('tcp');
-      })
-      .on('connect', () => {
-        if (ssl) reach('tls');
-      })
-      .on('error', onError)
-      .on('close', () => {
-        onError(new Error('the connection was closed'));
-        settle();
-      })
-      .on(ssl ? 'secureConnect' : 'connect', settle);
+    if (phase === 'dns') socket.on('lookup', onLookup);
+    if (ssl) socket.on('secureConnect', onOpen);
+    // One stays: a late error is told by `close`, and without a listener would end the process.
+    socket.on('connect', onConnect).on('error', onError).on('error', ignore).on('close', onClose);
   });
 }
+
+const ignore = (): void => undefined;
 
 function connectionError(cause: Error, remote: Remote, phase: Phase): ConnectionError {
   // Several addresses were tried: Node gathers their errors, with no message of its own.

@@ -12,9 +12,17 @@ export const wrongType = (message: string): TypeError =>
 export const wrongValue = (message: string): RangeError =>
   Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
 
-/** A `TypeError` that tells what was expected of an argument, and what came. */
-export const mustBe = (what: string, expected: string, got: unknown): TypeError =>
-  wrongType(`${what} must be ${expected}, got ${describeValue(got)}`);
+/** An error that tells what was expected of an argument, and what came: a `TypeError`, or as told. */
+export const mustBe = <E extends Error = TypeError>(
+  what: string,
+  expected: string,
+  got: unknown,
+  wrong: (message: string) => TypeError | E = wrongType,
+): TypeError | E => wrong(`${what} must be ${expected}, got ${describeValue(got)}`);
+
+/** Whether a value is an integer within bounds. */
+export const isWithin = (value: unknown, least: number, most: number): value is number =>
+  Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
 
 /** `host` or `host:port` as it stands in Host and Origin: brackets around IPv6, no default port. */
 export function authority(remote: {
@@ -31,16 +39,13 @@ export function authority(remote: {
 export const trimField = (text: string): string =>
   (/^[ \t]*((?:.*[^ \t])?)/s.exec(text) as RegExpExecArray)[1]!;
 
-/** What a wrong argument was, for an error message: `number 5`, `null`, `Float32Array`. */
-export function describeValue(value: unknown): string {
-  const type = typeof value;
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
-  if (type === 'function') return 'a function';
-  if (typeof value === 'object' && value) {
-    return `an instance of ${value.constructor?.name ?? 'Object'}`;
-  }
-  return `${value === null || value === undefined ? '' : `${type} `}${String(value)}`;
-}
+/** What a wrong argument was, for an error message: `5`, `5n`, `"text"`, `an instance of Date`. */
+export const describeValue = (value: unknown): string =>
+  typeof value === 'string'
+    ? JSON.stringify(value.slice(0, 80))
+    : Object(value) === value
+      ? `an instance of ${(value as object).constructor?.name ?? 'Object'}`
+      : String(value) + (typeof value === 'bigint' ? 'n' : '');
 
 /** The bytes of a view or an ArrayBuffer, not copied; `undefined` for anything else. */
 export function bytesOf(data: unknown): Buffer | undefined {
@@ -67,7 +72,7 @@ export function controlPayload(
   const bytes = typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
   if (!bytes) throw mustBe(what, 'a string or bytes', data);
   if (bytes.length > most) {
-    throw wrongValue(`${what} must be at most ${most} bytes, got ${bytes.length}`);
+    throw mustBe(what, `at most ${most} bytes`, bytes.length, wrongValue);
   }
   return bytes;
 }
@@ -100,8 +105,9 @@ export function tell(emitter: object, ...args: unknown[]): void {
 
 /** The error for a connection that ended with this code. */
 export function connectionClosed(code: number, reason: string, cause?: unknown): ConnectionClosed {
-  const options = cause === undefined ? undefined : { cause };
-  return code === 1000 || code === 1001 || code === 1005
-    ? new ConnectionClosedOK('ERR_CLOSED_OK', code, reason, options)
-    : new ConnectionClosedError('ERR_CLOSED', code, reason, options);
+  const [Closed, name] =
+    code === 1000 || code === 1001 || code === 1005
+      ? ([ConnectionClosedOK, 'ERR_CLOSED_OK'] as const)
+      : ([ConnectionClosedError, 'ERR_CLOSED'] as const);
+  return new Closed(name, code, reason, { cause });
 }

@@ -322,10 +322,10 @@ async function anyAnswer(
 
 /** What an offer without parameters comes to. */
 const DEFAULTS: Parameters = {
-  serverNoContextTakeover: false,
-  clientNoContextTakeover: false,
-  serverMaxWindowBits: 15,
-  clientMaxWindowBits: 15,
+  serverForgets: false,
+  clientForgets: false,
+  serverBits: 15,
+  clientBits: 15,
 };
 
 export const PROPERTIES: Readonly<Record<string, Property>> = {

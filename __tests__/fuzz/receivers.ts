@@ -70,7 +70,7 @@ interface Watched {
 }
 
 /** Notes what goes into an extension, to tell what was special about it. */
-function watch(extension: Extension, { serverNoContextTakeover }: Parameters): Watched {
+function watch(extension: Extension, { serverForgets }: Parameters): Watched {
   /** Each may have blocks that begin in one message and end in another. */
   const streams: Buffer[][] = [[]];
   let bytesOfMessage = 0;
@@ -94,7 +94,7 @@ function watch(extension: Extension, { serverNoContextTakeover }: Parameters): W
         streams.at(-1)?.push(Buffer.from(bytes), ...tail);
         nothing ||= last && bytesOfMessage === 0;
         if (last) bytesOfMessage = 0;
-        if (last && serverNoContextTakeover) streams.push([]);
+        if (last && serverForgets) streams.push([]);
         return extension.decode(bytes, last, most, output);
       },
     },
@@ -147,8 +147,8 @@ export async function theirs(
   const extension = deflate && new PerMessageDeflate({ isServer, maxPayload: limits.maxPayload });
   if (extension) {
     extension.params = {
-      ...windowOf('server', deflate.serverMaxWindowBits, deflate.serverNoContextTakeover),
-      ...windowOf('client', deflate.clientMaxWindowBits, deflate.clientNoContextTakeover),
+      ...windowOf('server', deflate.serverBits, deflate.serverForgets),
+      ...windowOf('client', deflate.clientBits, deflate.clientForgets),
     };
   }
   const extensions = extension ? { 'permessage-deflate': extension } : {};

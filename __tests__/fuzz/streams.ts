@@ -5,10 +5,10 @@ import { frame, type Told } from '../helpers/frames.js';
 
 /** What of permessage-deflate was agreed on. */
 export interface Parameters {
-  readonly serverNoContextTakeover: boolean;
-  readonly clientNoContextTakeover: boolean;
-  readonly serverMaxWindowBits: number;
-  readonly clientMaxWindowBits: number;
+  readonly serverForgets: boolean;
+  readonly clientForgets: boolean;
+  readonly serverBits: number;
+  readonly clientBits: number;
 }
 
 /** One message, and how it travels. */
@@ -86,10 +86,10 @@ export const plans: fc.Arbitrary<Plan[]> = fc.array(plan, { maxLength: 8 });
 
 export const parameters: fc.Arbitrary<Parameters | undefined> = fc.option(
   fc.record({
-    serverNoContextTakeover: fc.boolean(),
-    clientNoContextTakeover: fc.boolean(),
-    serverMaxWindowBits: fc.integer({ min: 8, max: 15 }),
-    clientMaxWindowBits: fc.integer({ min: 8, max: 15 }),
+    serverForgets: fc.boolean(),
+    clientForgets: fc.boolean(),
+    serverBits: fc.integer({ min: 8, max: 15 }),
+    clientBits: fc.integer({ min: 8, max: 15 }),
   }),
   { nil: undefined },
 );
@@ -126,9 +126,9 @@ export function chop(wire: Buffer, sizes: readonly number[]): Buffer[] {
  * A deflater by documented means alone, which has nothing in common with the client's. It looks back
  * behind a final block, too, which the window allows.
  */
-function makeDeflater({ serverMaxWindowBits, serverNoContextTakeover }: Parameters) {
+function makeDeflater({ serverBits, serverForgets }: Parameters) {
   // zlib's raw deflate knows no window of 256 bytes; with 512 it looks back 250 at the most.
-  const windowBits = Math.max(9, serverMaxWindowBits);
+  const windowBits = Math.max(9, serverBits);
   let dictionary: Buffer = Buffer.alloc(0);
   return (data: Buffer, final: boolean): Buffer => {
     const deflated = deflateRawSync(data, {
@@ -137,7 +137,7 @@ function makeDeflater({ serverMaxWindowBits, serverNoContextTakeover }: Paramete
       ...(dictionary.length > 0 && { dictionary }),
     });
     dictionary = Buffer.concat([dictionary, data]).subarray(-(2 ** windowBits));
-    if (serverNoContextTakeover) dictionary = Buffer.alloc(0);
+    if (serverForgets) dictionary = Buffer.alloc(0);
     return final ? Buffer.concat([deflated, Buffer.alloc(1)]) : deflated.subarray(0, -4);
   };
 }
