@@ -36,6 +36,7 @@ const FILES: Readonly<Record<string, Layer>> = {
   freams: 'freams',
   assemblies: 'freams',
   masks: 'freams',
+  random: 'parts',
   wasm: 'parts',
   'wasm-code': 'parts',
   outputs: 'freams',

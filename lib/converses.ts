@@ -246,7 +246,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     this.#attempt = attempt;
     this.#lifecycle.move(SocketState.connecting);
     try {
-      await this.#open(attempt);
+      await attempt.bound(this.#open(attempt));
     } catch (error) {
       throw await this.#openingFailed(attempt, error as Error);
     } finally {
@@ -370,29 +370,30 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   async #open(attempt: OpeningAttempt): Promise<void> {
     const { remote } = this;
-    await attempt.step(() => this.beforeOpen(remote));
-    const transport = await attempt.open(() =>
-      this.openTransport === AioWebSocket.prototype.openTransport
-        ? openTransport(remote, this.options, attempt)
-        : this.openTransport(remote, attempt.abortSignal),
-    );
+    await this.beforeOpen(remote);
+    attempt.check();
+    const transport = await this.#connect(attempt);
     this.#transport = transport;
     this.hold(this.#held);
+    attempt.onTransport(transport);
+    attempt.check();
     attempt.onPhase('handshake');
     const hands = this.makeHandShake(remote, transport);
     this.#hands = hands;
-    await attempt.step(() => hands.shake());
-    const response = await attempt.step(() => hands.shakeResult());
+    await hands.shake();
+    attempt.check();
+    const response = await hands.shakeResult();
+    attempt.check();
     this.#response = response;
     tell(this, 'handshake', response);
     const { deflate } = hands;
-    if (deflate) await attempt.step(loadZlib);
+    if (deflate) await loadZlib();
+    attempt.check();
     const extension = deflate && makeDeflate(deflate, this.#compression);
     const converse = this.#talk(transport, response, extension);
-    await attempt.step(() => {
-      const hooked = this.afterOpen();
-      return hooked && Promise.race([hooked, converse.closed]);
-    });
+    const hooked = this.afterOpen();
+    if (hooked) await Promise.race([hooked, converse.closed]);
+    attempt.check();
     if (this.state !== SocketState.connecting) {
       const { code, reason, error } = await converse.closed;
       throw error ?? connectionClosed(code, reason);
@@ -400,6 +401,14 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     this.#lifecycle.move(SocketState.opened);
     tell(this, 'open');
     converse.core.release();
+  }
+
+  #connect(attempt: OpeningAttempt): Duplex | Promise<Duplex> {
+    const { remote } = this;
+    // A signal is made only for those who open a transport in their own way.
+    return this.openTransport === AioWebSocket.prototype.openTransport
+      ? openTransport(remote, this.options, attempt)
+      : this.openTransport(remote, attempt.abortSignal);
   }
 
   #talk(transport: Duplex, response: HandShakeResponse, extension?: Extension): Converse {

@@ -2,7 +2,7 @@
  * The opening handshake (RFC 6455 section 4). Mirrors `aiowebsocket/handshakes.py`.
  * @packageDocumentation
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { readBody, readUntil } from './bodies.js';
@@ -14,19 +14,22 @@ import {
   SEC,
   type DeflateParameters,
 } from './negotiations.js';
-import { numberOptions, type HandShakeOptions } from './options.js';
+import { numberOptions, type HandShakeOptions, type Numbers } from './options.js';
 import type { HeaderList, Remote } from './parts.js';
 import {
   checkHead,
   checkProtocols,
   composeHead,
-  fieldTokens,
-  fieldValues,
   hasToken,
+  header,
+  headerTokens,
   KEY,
+  newHeaders,
   PROTOCOL,
   requestFields,
+  type Headers,
 } from './requests.js';
+import { randomWord } from './random.js';
 import { refusal, responseReader, type HandShakeResponse } from './responses.js';
 import { tell } from './values.js';
 
@@ -41,6 +44,7 @@ export interface HandShakeEvents {
 }
 
 const ACCEPT = `${SEC}Accept`;
+const NO_HEADERS: Headers = newHeaders();
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /**
@@ -53,9 +57,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** The byte stream it speaks on. */
   declare readonly transport: Duplex;
   declare protected readonly options: HandShakeOptions;
-  readonly #read: ReturnType<typeof responseReader>;
+  readonly #numbers: Numbers;
   /** The fields of the request that was sent: what the answer is judged against. */
-  #sent: HeaderList = [];
+  #sent: Headers = NO_HEADERS;
   #requestLine: string | undefined;
   /** @internal Why the server's answer was refused, while its body is read. */
   refused: Promise<HandShakeError> | undefined;
@@ -69,7 +73,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     this.transport = transport;
     this.options = options;
     checkProtocols(options.protocols);
-    this.#read = responseReader(numberOptions(options));
+    this.#numbers = numberOptions(options);
   }
 
   /**
@@ -77,7 +81,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws TypeError or RangeError that names the option
    */
   static check(remote: Remote, options: HandShakeOptions): void {
-    checkProtocols(options.protocols);
+    const { headers, unionHeader, origin, protocols, compression } = options;
+    // With nothing of the user's in it there is nothing to find.
+    if (!(headers ?? unionHeader ?? origin ?? protocols ?? compression ?? remote.userinfo)) return;
+    checkProtocols(protocols);
     const { requestLine = 'GET / HTTP/1.1', fields } = requestFields(remote, options, newKey);
     checkHead(composeHead(requestLine, fields));
   }
@@ -107,11 +114,12 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    */
   async shakeResult(): Promise<HandShakeResponse> {
     let untouched = true;
+    const read = responseReader(this.#numbers);
     const response = await readUntil(
       this.transport,
       (chunk) => {
         untouched = false;
-        return this.#read(chunk);
+        return read(chunk);
       },
       (cause) => {
         throw lost(untouched, cause);
@@ -129,11 +137,11 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     }
     this.verifyUpgrade(response);
     this.verifyAccept(response);
-    return {
-      ...response,
-      subprotocol: this.selectSubprotocol(response),
-      extensions: this.selectExtensions(response),
-    };
+    const subprotocol = this.selectSubprotocol(response);
+    const extensions = this.selectExtensions(response);
+    // What has been judged is let go of: connections that stay open are many.
+    this.#sent = NO_HEADERS;
+    return Object.assign(response, { subprotocol, extensions });
   }
 
   // ---- hooks: the request ----
@@ -167,23 +175,23 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
   /** @throws {HandShakeError} unless Upgrade is `websocket` and Connection holds `upgrade` */
   protected verifyUpgrade(response: HandShakeResponse): void {
-    const { rawHeaders } = response;
+    const { headers } = response;
     // The value itself, not one of a list: an empty element beside it is one too many.
-    if (fieldValues(rawHeaders, 'Upgrade').join().toLowerCase() !== 'websocket') {
+    if (header(headers, 'Upgrade')?.toLowerCase() !== 'websocket') {
       throw wrongField('UPGRADE', response, 'Upgrade', '"websocket"');
     }
-    if (!hasToken(rawHeaders, 'Connection', 'upgrade')) {
+    if (!hasToken(headers, 'Connection', 'upgrade')) {
       throw wrongField('UPGRADE', response, 'Connection', '"upgrade"');
     }
   }
 
   /** @throws {HandShakeError} unless Sec-WebSocket-Accept answers our key, byte for byte */
   protected verifyAccept(response: HandShakeResponse): void {
-    const [key = ''] = fieldValues(this.#sent, KEY);
+    const key = header(this.#sent, KEY) ?? '';
     const expected = createHash('sha1')
       .update(key + GUID)
       .digest('base64');
-    if (fieldValues(response.rawHeaders, ACCEPT).join() !== expected) {
+    if (header(response.headers, ACCEPT) !== expected) {
       throw wrongField('ACCEPT', response, ACCEPT, expected);
     }
   }
@@ -193,10 +201,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {HandShakeError} when it was not offered (RFC 6455 section 4.1)
    */
   protected selectSubprotocol(response: HandShakeResponse): string {
-    const values = fieldValues(response.rawHeaders, PROTOCOL);
-    const chosen = values.join();
-    const offered = fieldTokens(this.#sent, PROTOCOL);
-    if (values.length > 0 && !offered.includes(chosen)) {
+    const chosen = header(response.headers, PROTOCOL);
+    if (chosen === undefined) return '';
+    const offered = headerTokens(this.#sent, PROTOCOL);
+    if (!offered.includes(chosen)) {
       throw wrongField('SUBPROTOCOL', response, PROTOCOL, `one of ${offered.join()}`);
     }
     return chosen;
@@ -207,9 +215,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {HandShakeError} when the server's choice fits nothing that was offered
    */
   protected selectExtensions(response: HandShakeResponse): string {
-    const [chosen, another] = fieldTokens(response.rawHeaders, EXTENSIONS);
+    const [chosen, another] = headerTokens(response.headers, EXTENSIONS);
     if (chosen === undefined) return '';
-    this.deflate = parseAnswer(chosen, parseOffers(fieldTokens(this.#sent, EXTENSIONS)));
+    this.deflate = parseAnswer(chosen, parseOffers(headerTokens(this.#sent, EXTENSIONS)));
     if (!this.deflate || another !== undefined) {
       throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
     }
@@ -217,7 +225,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   }
 }
 
-const newKey = (): string => randomBytes(16).toString('base64');
+const newKey = (): string =>
+  Buffer.from(Int32Array.from({ length: 4 }, randomWord).buffer).toString('base64');
 
 function wrongField(
   code: Parameters<typeof refusal>[0],
@@ -225,7 +234,7 @@ function wrongField(
   name: string,
   expected: string,
 ): HandShakeError {
-  const got = JSON.stringify(fieldValues(response.rawHeaders, name).join(', '));
+  const got = JSON.stringify(header(response.headers, name) ?? '');
   return refusal(code, `${name} ${got}, not ${expected}`, response);
 }
 

@@ -2,7 +2,7 @@
  * Masking of what a client sends (RFC 6455 section 5.3), and the memory it is done in.
  * @packageDocumentation
  */
-import { randomFillSync } from 'node:crypto';
+import { randomWord } from './random.js';
 import { SLAB_SIZE, SLABS, wasm } from './wasm.js';
 
 /** Bytes of a slab of its own, at least: room for a few frames more. */
@@ -17,23 +17,8 @@ export interface Slab {
   readonly free: () => void;
 }
 
-const KEYS = new Int32Array(2048);
-let nextKey = KEYS.length;
-
-/**
- * A masking key: four bytes from a strong source, little-endian, fresh for every frame
- * (RFC 6455 section 10.3).
- */
-export function maskingKey(): number {
-  if (nextKey === KEYS.length) {
-    randomFillSync(KEYS);
-    nextKey = 0;
-  }
-  const key = KEYS[nextKey] as number;
-  // A used key must not be found again in memory, nor by a later bug.
-  KEYS[nextKey++] = 0;
-  return key;
-}
+/** A masking key, fresh for every frame (RFC 6455 section 10.3), little-endian. */
+export const maskingKey = randomWord;
 
 /** Masks or unmasks `length` bytes of `data` from `at`, in place; the portable way. */
 export function maskBytes(data: Uint8Array, at: number, length: number, key: number): void {

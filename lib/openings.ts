@@ -50,6 +50,8 @@ export class OpeningAttempt extends Alarm {
   /** There is a transport, which is destroyed with the attempt. */
   onTransport(transport: Duplex): void {
     this.#transport = transport;
+    // Its fate is told by its readers; without a listener it would end the process.
+    if (transport.listenerCount('error') === 0) transport.on('error', ignore);
     if (this.#reason) transport.destroy();
   }
 
@@ -62,33 +64,23 @@ export class OpeningAttempt extends Alarm {
   /** Ends the attempt: what is awaited rejects with the reason. */
   abort(reason: unknown): void {
     this.#reason ??= [reason];
+    this.#reject?.(this.#reason[0]);
     this.#controller?.abort(reason);
     this.#transport?.destroy();
-    this.#reject?.(this.#reason[0]);
   }
 
-  /** Waits for a step, but not beyond the attempt's end. */
-  step<T>(work: () => T | PromiseLike<T>): Promise<T> {
+  /** Waits for what is done, but not beyond the attempt's end. */
+  bound<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject: (reason: unknown) => void) => {
+      this.#reject = reject;
+      work.then(resolve, reject);
       if (this.#reason) reject(this.#reason[0]);
-      else {
-        this.#reject = reject;
-        const result = work();
-        if (result instanceof Object && 'then' in result) result.then(resolve, reject);
-        else resolve(result);
-      }
     });
   }
 
-  /** The step that opens the transport, which is destroyed with the attempt, even if it comes late. */
-  open(work: () => Duplex | Promise<Duplex>): Promise<Duplex> {
-    return this.step(async () => {
-      const transport = await work();
-      // Its fate is told by its readers; without a listener it would end the process.
-      if (transport.listenerCount('error') === 0) transport.on('error', ignore);
-      this.onTransport(transport);
-      return transport;
-    });
+  /** Between two steps. @throws the reason, once the attempt has ended */
+  check(): void {
+    if (this.#reason) throw this.#reason[0];
   }
 
   /** It has come to its end: nothing of it is left behind. */

@@ -101,6 +101,10 @@ const WS_URI = /^wss?:\/\/[^/?#\\]+((?:[/?][^#\\]*)?)$/i;
 const FORBIDDEN_IN_URI = /[\s\p{Cc}\p{Cs}]/u;
 const NOT_IN_RESOURCE = /[^!#-;=?-[\]_a-z~]+/g;
 
+/** Many connections go to one place: they share what it is made of. */
+let lastText: string | undefined;
+let lastRemote: Remote | undefined;
+
 /**
  * Takes a `ws://` or `wss://` URI apart (RFC 6455 section 3). The path and query are kept as
  * written; characters that a request line may not carry are percent-encoded as UTF-8.
@@ -110,6 +114,7 @@ const NOT_IN_RESOURCE = /[^!#-;=?-[\]_a-z~]+/g;
 export function parseUri(uri: string | URL): Remote {
   const text = uri instanceof URL ? uri.href : uri;
   if (typeof text !== 'string') throw mustBe('uri', 'a string or a URL', text);
+  if (text === lastText && lastRemote) return lastRemote;
   const fail = (expected: string): never => {
     const shown = JSON.stringify(text.replace(/\/\/[^/?#]*@/, '//***@'));
     throw new InvalidURI(`a WebSocket URI has ${expected}, got ${shown}`);
@@ -123,7 +128,7 @@ export function parseUri(uri: string | URL): Remote {
     const path = found[1]!.replace(NOT_IN_RESOURCE, encodeURIComponent);
     const ssl = protocol === 'wss:';
     if (port !== '0') {
-      return {
+      const remote: Remote = {
         scheme: ssl ? 'wss' : 'ws',
         host: hostname.replace(/[[\]]/g, ''),
         port: Number(port || (ssl ? 443 : 80)),
@@ -131,6 +136,12 @@ export function parseUri(uri: string | URL): Remote {
         ssl,
         ...(username + password && { userinfo: decodeURIComponent(`${username}:${password}`) }),
       };
+      // A secret is not kept for longer than its connection.
+      if (remote.userinfo === undefined) {
+        lastText = text;
+        lastRemote = Object.freeze(remote);
+      }
+      return remote;
     }
   } catch {
     // The error of URL is no cause to give: it holds the password.

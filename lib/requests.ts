@@ -8,14 +8,15 @@ import type { HeaderField, HeaderList, Remote } from './parts.js';
 import { authority, mustBe, trimField, wrongType, wrongValue } from './values.js';
 
 const TOKEN = /^[\w!#-'*+.^`|~-]+$/;
-const FIELD = /^([\w!#-'*+.^`|~-]+):([\t -~\x80-\uffff]*)(?:\r\n)?$/;
+const VALUE = /^[\t -~\x80-\uffff]*$/;
 const REQUEST_LINE = /^\S+ \S+ HTTP\/\S+$/;
 const REQUEST_HEAD = /^GET [!-~]+ HTTP\/1\.[1-9]\r\n((?:[^]+\r\n)?)\r\n$/;
 /** Control characters, apart from the tab. */
 const CONTROL = /[^\t -~\xa0-\uffff]/;
 /** 16 bytes in base64. */
 const NONCE = /^[+/-9A-Za-z]{21}[AQgw]==$/;
-const ANYTHING = /^/;
+/** What stands there once: several fields are joined by comma and space. */
+const ONE_HOST = /^\S*$/;
 
 /** The field that offers subprotocols, and tells the one chosen. */
 export const PROTOCOL = `${SEC}Protocol`;
@@ -33,28 +34,48 @@ export interface RequestHead {
   readonly fields: HeaderList;
 }
 
+/** Fields by name in lower case; those that came several times are joined by `', '`. */
+export type Headers = Readonly<Record<string, string>>;
+
 /** Name and value of a line that may still have its end; bytes above ASCII are not looked at. */
 export function parseField(line: string): [name: string, value: string] | undefined {
-  const found = FIELD.exec(line);
-  return found ? [found[1]!, trimField(found[2]!)] : undefined;
+  const colon = line.indexOf(':');
+  const name = line.slice(0, colon);
+  const value = line.slice(colon + 1, line.endsWith('\r\n') ? -2 : undefined);
+  return colon > 0 && TOKEN.test(name) && VALUE.test(value) ? [name, trimField(value)] : undefined;
 }
+
+/** Objects that inherit nothing; of a class, they need less memory than others without prototype. */
+const Table = function () {
+  // Has nothing of its own.
+} as unknown as new () => Record<string, string>;
+Table.prototype = Object.create(null) as Record<string, string>;
+
+/** An empty table: no name of a field has a meaning in it. */
+export const newHeaders = (): Record<string, string> => new Table();
+
+/** Adds a field to those of the same name. */
+export function addHeader(headers: Record<string, string>, name: string, value: string): void {
+  const key = name.toLowerCase();
+  headers[key] = key in headers ? `${headers[key]!}, ${value}` : value;
+}
+
+/** The value of a field, as it came. */
+export const header = (headers: Headers, name: string): string | undefined =>
+  headers[name.toLowerCase()];
+
+/** Every element of a comma-separated field, of all its lines. */
+export const headerTokens = (headers: Headers, name: string): string[] =>
+  header(headers, name)?.split(',').map(trimField).filter(Boolean) ?? [];
+
+/** Whether a comma-separated field holds a token, any case. */
+export const hasToken = (headers: Headers, name: string, token: string): boolean =>
+  headerTokens(headers, name).some((one) => one.toLowerCase() === token);
 
 const named =
   (name: string) =>
   (field: HeaderField): boolean =>
-    field[0].toLowerCase() === name.toLowerCase();
-
-/** The values of the fields of this name, any case. */
-export const fieldValues = (fields: HeaderList, name: string): string[] =>
-  fields.filter(named(name)).map((field) => field[1]);
-
-/** Every element of a comma-separated field, of all its lines. */
-export const fieldTokens = (fields: HeaderList, name: string): string[] =>
-  fieldValues(fields, name).join().split(',').map(trimField).filter(Boolean);
-
-/** Whether a comma-separated field holds a token, any case. */
-export const hasToken = (fields: HeaderList, name: string, token: string): boolean =>
-  fieldTokens(fields, name).some((one) => one.toLowerCase() === token);
+    field[0].length === name.length && field[0].toLowerCase() === name.toLowerCase();
 
 /** Composes the fields that the options ask for. */
 export function requestFields(
@@ -68,7 +89,7 @@ export function requestFields(
   const host = authority(remote);
   let fields = headers ? objectFields('headers', headers as HeaderFields) : [];
   const add = (name: string, value: string): void => {
-    if (fieldValues(fields, name).length === 0) fields.push([name, value]);
+    if (!headers || !fields.some(named(name))) fields.push([name, value]);
   };
   add('Host', host);
   add('Connection', 'Upgrade');
@@ -98,20 +119,26 @@ export const composeHead = (requestLine: string, fields: HeaderList): string =>
  * Takes a request head apart again, whoever composed it, and holds it to RFC 6455 section 4.1.
  * @throws a TypeError that names what is wrong or lacking
  */
-export function checkHead(head: string): HeaderList {
+export function checkHead(head: string): Headers {
   const found = REQUEST_HEAD.exec(head);
   if (!found) {
     throw mustBe('the request', '"GET <resource> HTTP/1.1", fields and a blank line', head);
   }
-  const fields = found[1]!.split('\r\n').slice(0, -1).map(parseLine);
-  requireField(fields, 'Upgrade', 'websocket');
-  requireField(fields, 'Connection', 'upgrade');
-  requireField(fields, 'Host', '<host>', ANYTHING);
-  requireField(fields, KEY, '<16 bytes in base64>', NONCE);
-  requireField(fields, VERSION, '13', /^13$/);
-  checkProtocols(fieldTokens(fields, PROTOCOL), PROTOCOL);
-  parseOffers(fieldTokens(fields, EXTENSIONS));
-  return fields;
+  const headers = headersOf(found[1]!.split('\r\n').slice(0, -1).map(parseLine));
+  requireField(headers, 'Upgrade', 'websocket');
+  requireField(headers, 'Connection', 'upgrade');
+  requireField(headers, 'Host', '<host>', ONE_HOST);
+  requireField(headers, KEY, '<16 bytes in base64>', NONCE);
+  requireField(headers, VERSION, '13', /^13$/);
+  checkProtocols(headerTokens(headers, PROTOCOL), PROTOCOL);
+  parseOffers(headerTokens(headers, EXTENSIONS));
+  return headers;
+}
+
+function headersOf(fields: HeaderList): Headers {
+  const headers = newHeaders();
+  for (const [name, value] of fields) addHeader(headers, name, value);
+  return headers;
 }
 
 /** Holds offered subprotocols to RFC 6455 section 4.1: tokens, each of them once. */
@@ -137,18 +164,22 @@ function exactHead(
   while (lines.at(-1) === '') lines.pop();
   const requestLine = REQUEST_LINE.test(lines[0]!) ? lines.shift() : undefined;
   const fields = lines.map((line): HeaderField => [...parseLine(line), line]);
-  const offered = fieldTokens(fields, PROTOCOL).join();
+  const sent = headersOf(fields);
+  const offered = headerTokens(sent, PROTOCOL).join();
   if (
     unionHeader ||
     origin !== undefined ||
     (protocols && protocols.join() !== offered) ||
-    (compression && fieldTokens(fields, EXTENSIONS).length === 0)
+    (compression && headerTokens(sent, EXTENSIONS).length === 0)
   ) {
     throw wrongType(
       'a headers list goes out as it is: write unionHeader, origin, protocols, compression into it',
     );
   }
-  if (remote.userinfo) requireField(fields, 'Authorization', "<the URI's user>", ANYTHING);
+  const users = fields.filter(named('Authorization')).length;
+  if (remote.userinfo && users !== 1) {
+    throw mustBe("the request's Authorization", "<the URI's user>, once", users);
+  }
   return { fields, requestLine };
 }
 
@@ -187,10 +218,8 @@ function parseLine(line: unknown): [name: string, value: string] {
 }
 
 /** @throws TypeError unless the field stands there once, or in a list holds the token expected */
-function requireField(fields: HeaderList, name: string, expected: string, valid?: RegExp): void {
-  const values = fieldValues(fields, name);
-  const met = valid
-    ? values.length === 1 && valid.test(values[0]!)
-    : hasToken(fields, name, expected);
-  if (!met) throw mustBe(`the request's ${name}`, `${expected}, once`, values.join());
+function requireField(headers: Headers, name: string, expected: string, valid?: RegExp): void {
+  const value = header(headers, name);
+  const met = valid ? value !== undefined && valid.test(value) : hasToken(headers, name, expected);
+  if (!met) throw mustBe(`the request's ${name}`, `${expected}, once`, value ?? '');
 }

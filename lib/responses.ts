@@ -5,7 +5,7 @@
 import { HandShakeError, type HandShakeFailure } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { HeaderList } from './parts.js';
-import { parseField } from './requests.js';
+import { addHeader, newHeaders, parseField } from './requests.js';
 import { describeValue } from './values.js';
 
 /** The server's answer. */
@@ -26,6 +26,7 @@ export interface HandShakeResponse {
   readonly head: Buffer;
 }
 
+const NOTHING: Buffer = Buffer.alloc(0);
 const START = 'HTTP/1.1 ';
 const STATUS_LINE = /^HTTP\/1\.1 ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n$/;
 
@@ -74,7 +75,8 @@ export function responseReader({
       const { status } = response!;
       // 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limit.
       if (status === 101 || status > 199) {
-        return { ...response!, head: Buffer.from(chunk.subarray(from)) };
+        const head = from < chunk.length ? Buffer.from(chunk.subarray(from)) : NOTHING;
+        return Object.assign(response!, { head });
       }
       text = tail = '';
     }
@@ -83,10 +85,11 @@ export function responseReader({
 
 /** @throws {HandShakeError} unless every line that has ended is as it should be */
 function parseHead(text: string, maxFields: number): HandShakeResponse {
-  const [first, ...lines] = text.split(/(?<=\n)/);
-  const found = STATUS_LINE.exec(first!);
+  let from = text.indexOf('\n') + 1;
+  const first = text.slice(0, from || undefined);
+  const found = STATUS_LINE.exec(first);
   if (!found) throw refusal('RESPONSE', `no HTTP/1.1: ${describeValue(first)}`);
-  const headers = Object.create(null) as Record<string, string>;
+  const headers = newHeaders();
   const rawHeaders: [name: string, value: string][] = [];
   const response: HandShakeResponse = {
     status: Number(found[1]),
@@ -95,18 +98,17 @@ function parseHead(text: string, maxFields: number): HandShakeResponse {
     rawHeaders,
     subprotocol: '',
     extensions: '',
-    head: Buffer.alloc(0),
+    head: NOTHING,
   };
-  for (const line of lines) {
-    if (line === '\r\n' || !line.endsWith('\n')) break;
+  for (let next; (next = text.indexOf('\n', from) + 1) > 0; from = next) {
+    const line = text.slice(from, next);
+    if (line === '\r\n') break;
     const field = parseField(line);
     if (!field) throw refusal('RESPONSE', `a bad field: ${describeValue(line)}`, response);
-    const [name, value] = field;
-    const key = name.toLowerCase();
     if (rawHeaders.push(field) > maxFields) {
       throw refusal('LIMIT', `over ${maxFields} fields (maxHeadFields)`, response);
     }
-    headers[key] = key in headers ? `${headers[key]!}, ${value}` : value;
+    addHeader(headers, ...field);
   }
   return response;
 }

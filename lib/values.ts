@@ -36,8 +36,15 @@ export function authority(remote: {
 }
 
 /** Without the optional white space around a field's value (RFC 9110 section 5.6.3), in linear time. */
-export const trimField = (text: string): string =>
-  (/^[ \t]*((?:.*[^ \t])?)/s.exec(text) as RegExpExecArray)[1]!;
+export function trimField(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isBlank(text, from)) from++;
+  while (from < to && isBlank(text, to - 1)) to--;
+  return text.slice(from, to);
+}
+
+const isBlank = (text: string, at: number): boolean => text[at] === ' ' || text[at] === '\t';
 
 /** What a wrong argument was, for an error message: `5`, `5n`, `"text"`, `an instance of Date`. */
 export const describeValue = (value: unknown): string =>

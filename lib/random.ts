@@ -1,0 +1,20 @@
+/**
+ * Random numbers from a strong source, many at a time.
+ * @packageDocumentation
+ */
+import { randomFillSync } from 'node:crypto';
+
+const WORDS = new Int32Array(2048);
+let next = WORDS.length;
+
+/** Four unpredictable bytes, as a number; given once. */
+export function randomWord(): number {
+  if (next === WORDS.length) {
+    randomFillSync(WORDS);
+    next = 0;
+  }
+  const word = WORDS[next] as number;
+  // One that has been used must not be found again in memory, nor by a later bug.
+  WORDS[next++] = 0;
+  return word;
+}
