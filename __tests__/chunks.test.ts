@@ -1,0 +1,156 @@
+/** Messages that are taken out of the buffer that sockets are read into. */
+import fc from 'fast-check';
+import { FrameError, Frames, type Message } from 'aiowebsocket';
+import { READ_BUFFER, readBuffer, wasm } from 'aiowebsocket/wasm';
+
+/** Unmasked frames, one behind the other, in the read buffer from `offset`; the part they take. */
+function put(offset: number, opcode: number, payloads: readonly Uint8Array[]): Buffer {
+  const buffer = readBuffer();
+  let at = offset;
+  for (const payload of payloads) {
+    const { length } = payload;
+    buffer[at++] = 0x80 | opcode;
+    if (length < 126) buffer[at++] = length;
+    else {
+      buffer[at++] = 126;
+      at = buffer.writeUInt16BE(length, at);
+    }
+    buffer.set(payload, at);
+    at += length;
+  }
+  return buffer.subarray(offset, at);
+}
+
+function receive(bytes: Buffer): Message[] {
+  const frames = new Frames();
+  const messages: Message[] = [];
+  frames.on('message', (message) => messages.push(message));
+  frames.feed(bytes);
+  return messages;
+}
+
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function isValid(bytes: Uint8Array): boolean {
+  try {
+    strict.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function expectJudged(bytes: Uint8Array): void {
+  // What lies behind the payload could complete a character that its end cuts off.
+  readBuffer().fill(0x80);
+  const chunk = put(1, 1, [bytes]);
+  if (isValid(bytes)) expect(receive(chunk)).toEqual([Buffer.from(bytes).toString()]);
+  else {
+    expect(() => receive(chunk)).toThrow(FrameError);
+    expect(() => receive(chunk)).toThrow(expect.objectContaining({ closeCode: 1007 }));
+  }
+}
+
+test('the read buffer is where WebAssembly can reach it', () => {
+  expect(wasm()).toBeTruthy();
+  expect(readBuffer().byteOffset).toBe(READ_BUFFER);
+});
+
+const texts = fc.oneof(
+  fc.string({ unit: 'grapheme-ascii', maxLength: 1500 }),
+  fc.string({ unit: 'binary', maxLength: 600 }),
+  fc.string({ unit: fc.constantFrom('é', 'ß', '中', '文', '한', '😀', 'a', ' '), maxLength: 900 }),
+);
+
+test('texts of every kind arrive as they were sent, several in a chunk, at any offset', () => {
+  fc.assert(
+    fc.property(fc.array(texts, { maxLength: 8 }), fc.nat(7), (sent, offset) => {
+      const whole = sent.map((text) => text.toWellFormed());
+
+      expect(
+        receive(
+          put(
+            offset,
+            1,
+            whole.map((text) => Buffer.from(text)),
+          ),
+        ),
+      ).toEqual(whole);
+    }),
+  );
+});
+
+test('bytes are taken for text exactly when they are UTF-8', () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), expectJudged));
+});
+
+test('text with one byte changed is judged as a strict decoder does', () => {
+  fc.assert(
+    fc.property(texts, fc.nat(), fc.nat(255), (text, at, byte) => {
+      const bytes = Buffer.from(text.toWellFormed());
+      if (bytes.length > 0) bytes[at % bytes.length] = byte;
+      expectJudged(bytes);
+    }),
+  );
+});
+
+test.each([
+  'c080',
+  'c1bf',
+  'e08080',
+  'e09fbf',
+  'eda080',
+  'edbfbf',
+  'f0808080',
+  'f08fbfbf',
+  'f4908080',
+  'f5808080',
+  'ff',
+  '80',
+  'c3',
+  'e4b8',
+  'f09f98',
+  '61e4b8',
+  'e4b8ade4b8',
+])('refuses %s', (hex) => {
+  const bytes = Buffer.from(hex, 'hex');
+
+  expect(isValid(bytes)).toBe(false);
+  expectJudged(bytes);
+  expectJudged(Buffer.concat([Buffer.alloc(40, 'a'), bytes]));
+});
+
+test.each([1, 2])('messages of opcode %i outlive the buffer they were read into', (opcode) => {
+  const sent = [0, 1, 12, 13, 100, 500, 512, 513, 2000, 5000].map((length) =>
+    Buffer.alloc(length, `message of ${length} `),
+  );
+
+  const messages = receive(put(3, opcode, sent));
+  readBuffer().fill(0xff);
+
+  expect(messages.map((message) => Buffer.from(message as Buffer))).toEqual(sent);
+});
+
+test('binary messages of one chunk share no byte', () => {
+  const [first, second] = receive(put(0, 2, [Buffer.from('first'), Buffer.from('second')]));
+
+  (first as Buffer).fill(0);
+
+  expect(String(second)).toBe('second');
+});
+
+test('what a listener feeds to other frames disturbs nothing', () => {
+  const inner = put(30_000, 1, [Buffer.from('inner')]);
+  const outer = put(
+    0,
+    1,
+    ['one', 'two', 'three'].map((text) => Buffer.from(text)),
+  );
+  const told: Message[] = [];
+  const frames = new Frames();
+  frames.on('message', (message) => told.push(message, ...receive(inner)));
+
+  frames.feed(outer);
+
+  expect(told).toEqual(['one', 'inner', 'two', 'inner', 'three', 'inner']);
+});
