@@ -4,7 +4,6 @@
  */
 import { maskingKey, maskSlab, takeSlab, type Slab } from './masks.js';
 import type { ByteSink } from './parts.js';
-import { writeUtf8 } from './utf8.js';
 import { SLAB_SIZE } from './wasm.js';
 
 /** Bytes that are packed before a burst is written without waiting for its end. */
@@ -83,7 +82,7 @@ export class Output {
     const { bytes } = slab;
     const begin = this.pending;
     const guess = begin + headerSize(text.length);
-    const length = writeUtf8(bytes, text, guess);
+    const length = bytes.write(text, guess);
     const start = begin + headerSize(length);
     if (start !== guess) bytes.copyWithin(start, guess, guess + length);
     const key = maskingKey();

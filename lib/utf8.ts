@@ -6,17 +6,6 @@ import { isUtf8 } from 'node:buffer';
 
 const REPLACEMENT = '\ufffd';
 
-/** **Undocumented**, on every Buffer since Node 0.6: `write` without its look at the arguments. */
-type Utf8Write = (this: Buffer, text: string, at: number, length: number) => number;
-
-const { utf8Write } = Buffer.prototype as { utf8Write?: Utf8Write };
-
-/** Writes text, for which there must be room. Returns its length in bytes. */
-export const writeUtf8: (into: Buffer, text: string, at: number) => number =
-  utf8Write && !process.env['AIOWEBSOCKET_DOCUMENTED']
-    ? (into, text, at) => utf8Write.call(into, text, at, into.length - at)
-    : (into, text, at) => into.write(text, at);
-
 /**
  * Decodes whole UTF-8 text.
  * @returns undefined where it is not valid
