@@ -29,6 +29,9 @@ function receive(bytes: Buffer): Message[] {
   return messages;
 }
 
+/** Without lone surrogates, which UTF-8 has no bytes for. */
+const wellFormed = (text: string): string => Buffer.from(text).toString();
+
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function isValid(bytes: Uint8Array): boolean {
@@ -65,7 +68,7 @@ const texts = fc.oneof(
 test('texts of every kind arrive as they were sent, several in a chunk, at any offset', () => {
   fc.assert(
     fc.property(fc.array(texts, { maxLength: 8 }), fc.nat(7), (sent, offset) => {
-      const whole = sent.map((text) => text.toWellFormed());
+      const whole = sent.map(wellFormed);
 
       expect(
         receive(
@@ -87,7 +90,7 @@ test('bytes are taken for text exactly when they are UTF-8', () => {
 test('text with one byte changed is judged as a strict decoder does', () => {
   fc.assert(
     fc.property(texts, fc.nat(), fc.nat(255), (text, at, byte) => {
-      const bytes = Buffer.from(text.toWellFormed());
+      const bytes = Buffer.from(text);
       if (bytes.length > 0) bytes[at % bytes.length] = byte;
       expectJudged(bytes);
     }),
