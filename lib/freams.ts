@@ -46,7 +46,7 @@ export interface FramesOptions extends LimitOptions {
   extension?: Extension | undefined;
 }
 
-/** @internal Who gets, before any listener, what Frames emits: the connection. */
+/** Who gets, before any listener, what Frames emits: the connection. */
 export interface FramesHost {
   onMessage: (data: Message, bytes: number) => void;
   onPing: (payload: Buffer) => void;
