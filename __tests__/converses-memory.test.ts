@@ -46,15 +46,15 @@ test('a sender that awaits keeps no more than the high-water mark and a message 
   const message = Buffer.alloc(10_000, 'm');
   const count = 2000;
   let received = 0;
+  let readOn = (): void => undefined;
   const { uri } = await wsServer((socket) => {
-    // The kernel's buffers fill up first; then the client has to wait.
     socket.pause();
     socket.on('message', () => {
       received++;
     });
-    setImmediate(() => {
+    readOn = () => {
       socket.resume();
-    });
+    };
   });
   const aws = await connect(uri, { highWaterMark });
   let most = 0;
@@ -62,10 +62,13 @@ test('a sender that awaits keeps no more than the high-water mark and a message 
   for (let sent = 0; sent < count; sent++) {
     const room = aws.manipulator.send(message);
     most = Math.max(most, aws.bufferedAmount);
+    // The kernel takes nothing any more: only now does the server begin to read.
+    if (aws.bufferedAmount > highWaterMark) readOn();
     await room;
   }
   await aws.closeConnection();
 
+  expect(most).toBeGreaterThan(highWaterMark);
   expect(most).toBeLessThanOrEqual(highWaterMark + message.length + 14);
   expect(received).toBe(count);
 });
