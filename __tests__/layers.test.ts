@@ -61,7 +61,7 @@ const FILES: Readonly<Record<string, Layer>> = {
   emitters: 'converses',
   flows: 'converses',
   inboxes: 'converses',
-  lifecycles: 'converses',
+  connections: 'converses',
   manipulators: 'converses',
   openings: 'converses',
   outboxes: 'converses',

@@ -1,116 +1,147 @@
 /**
- * Whether the peer still lives: pings, and the limits of silence (RFC 6455 section 5.5.2).
+ * Whether the peer still lives: pings, pongs, and the limits of silence (RFC 6455 section 5.5.2).
  * @packageDocumentation
  */
+import { buffered, crowded, quietly, refusal, sendable, tellAll } from './connections.js';
+import type { Connection } from './connections.js';
+import { ControlFrames } from './enumerations.js';
 import { TimeoutError } from './exceptions.js';
-import type { Numbers } from './options.js';
+import { maskingKey } from './masks.js';
 import { Alarm } from './timers.js';
+import { controlPayload } from './values.js';
 
-/** What the watch needs of the connection. */
-export interface Watched {
-  readonly numbers: Numbers;
-  /** Bytes that the kernel has not taken yet. */
-  readonly buffered: number;
-  /** Bytes that it has taken so far. */
-  readonly taken: number;
-  /** Sends a ping of the watch's own. */
-  probe: () => void;
-  /** The connection cannot go on. */
-  fail: (error: Error) => void;
-}
+/** A payload for control frames. */
+export type ControlData = string | ArrayBufferView | ArrayBuffer;
 
 /** Milliseconds after which bytes that wait are looked at. */
 const LOOK = 1000;
 
 /**
- * Listens for life. Any byte received is a sign of it, and so is progress with bytes of ours that
- * had to wait: the peer's kernel made room for them. Times are whole milliseconds.
+ * A byte has come. Any is a sign of life, and so is progress with bytes of ours that had to wait:
+ * the peer's kernel made room for them. Times are whole milliseconds.
  */
-export class AliveWatch extends Alarm {
-  readonly #watched: Watched;
-  #lastHeard = 0;
-  /** Whether silence has asked for a ping, and when the kernel had taken it: then its clock runs. */
-  #pinged = false;
-  #pingTaken = 0;
-  /** When the alarm should ring. */
-  #dueAt = 0;
-  /** Bytes that waited when last looked at, and those that had gone. */
-  #backlog = 0;
-  #taken = 0;
+export function heard(c: Connection): void {
+  c._lastHeard = now();
+  c._pinged = false;
+  c._pingTaken = 0;
+}
 
-  constructor(watched: Watched) {
-    super(false);
-    this.#watched = watched;
-  }
+/** Reading begins, or goes on after a pause: silence counts from now. */
+export function listen(c: Connection): void {
+  c._watch ??= new Alarm(c, judge, false);
+  c._dueAt = 0;
+  heard(c);
+  judge(c);
+}
 
-  /** A byte has come. */
-  heard(): void {
-    this.#lastHeard = now();
-    this.#pinged = false;
-    this.#pingTaken = 0;
-  }
-
-  /** Reading begins, or goes on after a pause: silence counts from now. */
-  start(): void {
-    this.#dueAt = 0;
-    this.heard();
-    this.ring();
-  }
-
-  protected override ring(): void {
-    const { pingInterval, pongTimeout, readTimeout } = this.#watched.numbers;
-    const time = now();
-    // While our own event loop was busy nobody listened: that was no silence.
-    const late = this.#dueAt && Math.max(0, time - this.#dueAt);
-    this.#lastHeard = Math.min(time, this.#lastHeard + late);
-    if (this.#pingTaken > 0) this.#pingTaken += late;
-    this.#lookAtWriting();
-    const silent = (ms: number, since: number): boolean => ms > 0 && time >= since + ms;
-    if (silent(readTimeout, this.#lastHeard)) {
-      this.#fail('read', readTimeout);
-      return;
-    }
-    if (this.#pingTaken > 0 && silent(pongTimeout, this.#pingTaken)) {
-      this.#fail('pong', pongTimeout);
-      return;
-    }
-    if (!this.#pinged && silent(pingInterval, this.#lastHeard)) {
-      this.#pinged = true;
-      this.#watched.probe();
-    }
-    if (this.#pinged && this.#watched.buffered === 0) this.#pingTaken ||= time;
-    this.#setAlarm(time);
-  }
-
-  #fail(operation: 'read' | 'pong', ms: number): void {
+function judge(c: Connection): void {
+  const { pingInterval, pongTimeout, readTimeout } = c._numbers;
+  const time = now();
+  // While our own event loop was busy nobody listened: that was no silence.
+  const late = c._dueAt && Math.max(0, time - c._dueAt);
+  c._lastHeard = Math.min(time, c._lastHeard + late);
+  if (c._pingTaken > 0) c._pingTaken += late;
+  lookAtWriting(c);
+  const silent = (ms: number, since: number): boolean => ms > 0 && time >= since + ms;
+  const fail = (operation: 'read' | 'pong', ms: number): void => {
     const message = `nothing came for ${ms} ms (${operation}Timeout)`;
-    this.#watched.fail(new TimeoutError(message, operation, 'open'));
+    c._fail(new TimeoutError(message, operation, 'open'));
+  };
+  if (silent(readTimeout, c._lastHeard)) {
+    fail('read', readTimeout);
+    return;
   }
+  if (c._pingTaken > 0 && silent(pongTimeout, c._pingTaken)) {
+    fail('pong', pongTimeout);
+    return;
+  }
+  if (!c._pinged && silent(pingInterval, c._lastHeard)) {
+    c._pinged = true;
+    void sendPing(c, newPayload());
+  }
+  if (c._pinged && buffered(c) === 0) c._pingTaken ||= time;
+  const due = (ms: number, since: number): number => (ms > 0 ? since + ms : Infinity);
+  const next = Math.min(
+    due(readTimeout, c._lastHeard),
+    due(pingInterval, c._pinged ? time : c._lastHeard),
+    c._pinged ? due(c._pingTaken && pongTimeout, c._pingTaken) : Infinity,
+    due(c._backlog && LOOK, time),
+  );
+  if (next === Infinity) return;
+  c._dueAt = Math.max(time + 1, next);
+  c._watch?._set(c._dueAt - time);
+}
 
-  /** What had to wait and goes, or has only begun to wait, is no silence. */
-  #lookAtWriting(): void {
-    const before = this.#taken;
-    const { taken, buffered } = this.#watched;
-    this.#taken = taken;
-    if (buffered > 0 ? this.#backlog === 0 || taken > before : this.#backlog > 0) this.heard();
-    this.#backlog = buffered;
-  }
-
-  #setAlarm(time: number): void {
-    const { pingInterval, pongTimeout, readTimeout } = this.#watched.numbers;
-    const due = (ms: number, since: number): number => (ms > 0 ? since + ms : Infinity);
-    const next = Math.min(
-      due(readTimeout, this.#lastHeard),
-      due(pingInterval, this.#pinged ? time : this.#lastHeard),
-      this.#pinged ? due(this.#pingTaken && pongTimeout, this.#pingTaken) : Infinity,
-      due(this.#backlog && LOOK, time),
-    );
-    if (next === Infinity) return;
-    const wait = Math.max(1, next - time);
-    this.#dueAt = time + wait;
-    this.set(wait);
-  }
+/** What had to wait and goes, or has only begun to wait, is no silence. */
+function lookAtWriting(c: Connection): void {
+  const before = c._gone;
+  const waits = buffered(c);
+  c._gone = c._taken;
+  if (waits > 0 ? c._backlog === 0 || c._gone > before : c._backlog > 0) heard(c);
+  c._backlog = waits;
 }
 
 /** Whole milliseconds: they need no memory of their own. */
 const now = (): number => Math.ceil(performance.now());
+
+/** Random, so that concurrent pings differ. */
+function newPayload(): Buffer {
+  const payload = Buffer.alloc(4);
+  payload.writeInt32LE(maskingKey());
+  return payload;
+}
+
+function sendPing(c: Connection, payload: Buffer): Promise<number> {
+  c._frames.write(true, ControlFrames.ping, payload);
+  const sentAt = performance.now();
+  return quietly(
+    new Promise((resolve, reject) => {
+      (c._pings ??= []).push({ payload, sentAt, resolve, reject });
+    }),
+  );
+}
+
+/** A control frame of the user's: arguments are checked first, then whether it can go out. */
+export function sendControl<T>(
+  c: Connection,
+  data: ControlData | undefined,
+  write: (payload: Buffer) => Promise<T>,
+): Promise<T> {
+  try {
+    const payload = data === undefined ? newPayload() : controlPayload(data, 'data');
+    return sendable(c) ? write(payload) : quietly(Promise.reject(refusal(c)));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** Sends one ping; resolves with the milliseconds until its pong. */
+export function ping(c: Connection, data?: ControlData): Promise<number> {
+  // Kept to be compared with the pong: the caller may reuse its memory.
+  return sendControl(c, data, (payload) => sendPing(c, Buffer.from(payload)));
+}
+
+/** A pong answers its ping, and those before it (RFC 6455 section 5.5.3). */
+export function takePong(c: Connection, payload: Buffer): void {
+  const time = performance.now();
+  const pings = c._pings ?? [];
+  const answered = pings.splice(0, pings.findIndex((one) => one.payload.equals(payload)) + 1);
+  for (const { resolve, sentAt } of answered) resolve(time - sentAt);
+  const last = answered.at(-1);
+  tellAll(c, 'pong', payload, last && time - last.sentAt);
+}
+
+/** A ping is answered (RFC 6455 section 5.5.2). */
+export function takePing(c: Connection, payload: Buffer): void {
+  if (c._autoPong) c._owedPong = payload;
+  payPong(c);
+  tellAll(c, 'ping', payload);
+}
+
+/** A server that pings and does not read gets one answer, to its latest ping. */
+export function payPong(c: Connection): void {
+  const payload = c._owedPong;
+  if (!payload || crowded(c)) return;
+  c._owedPong = undefined;
+  if (!c._sent) c._frames.pong(payload);
+}

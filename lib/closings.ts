@@ -2,16 +2,17 @@
  * How a connection ends: by agreement, by failure, or by force (RFC 6455 section 7).
  * @packageDocumentation
  */
-import type { Duplex } from 'node:stream';
+import { closeBody, conclude, move, refusal, tellAll } from './connections.js';
+import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
-import { ConnectionError, FrameError, TimeoutError, type ConnectionClosed } from './exceptions.js';
-import type { Frames } from './freams.js';
-import type { Lifecycle } from './lifecycles.js';
+import { ConnectionError, FrameError, TimeoutError, type ErrorCode } from './exceptions.js';
+import { updateFlow } from './flows.js';
+import { endReceiving } from './inboxes.js';
+import { endSending } from './outboxes.js';
 import type { CloseInfo } from './parts.js';
-import type { Numbers } from './options.js';
 import { Alarm, runHook } from './timers.js';
 import {
-  connectionClosed,
+  checkType,
   controlPayload,
   MAX_CONTROL_PAYLOAD,
   mustBe,
@@ -28,8 +29,8 @@ export function checkClose(code: unknown, reason: unknown): void {
     const wrong = typeof code === 'number' ? wrongValue : wrongType;
     throw mustBe('code', '1000-1003, 1007-1014 or 3000-4999', code, wrong);
   }
-  if (typeof reason !== 'string') throw mustBe('reason', 'a string', reason);
-  controlPayload(reason, 'reason', MAX_CONTROL_PAYLOAD - 2);
+  checkType('reason', reason, 'string');
+  controlPayload(reason as string, 'reason', MAX_CONTROL_PAYLOAD - 2);
 }
 
 /** The body of a Close frame (RFC 6455 section 5.5.1); empty for 1005. */
@@ -39,220 +40,167 @@ function closePayload(code: number, reason: string): Buffer {
   return body;
 }
 
-/** What the ending needs of the connection. */
-export interface EndingHost {
-  readonly transport: Duplex;
-  readonly frames: Frames;
-  readonly lifecycle: Lifecycle;
-  readonly numbers: Numbers;
-  /** Whether the process lives on for the closing handshake. */
-  readonly held: boolean;
-  beforeClose?: ((code: number, reason: string) => void | Promise<void>) | undefined;
-  afterClose?: ((info: CloseInfo) => void | Promise<void>) | undefined;
-  /** Resolves once what was sent before is packed; undefined if it is now. */
-  whenSettled: () => Promise<void> | undefined;
-  /** The end has begun: reading must go on, and silence means nothing. */
-  onEnding: () => void;
-  /** Nothing more comes: what is pending gets the error, else what calls get from now on. */
-  onNothingMore: (error?: Error) => void;
-  /** Something failed. */
-  onError: (error: Error) => void;
+/** Begins the closing handshake, once. */
+export function close(c: Connection, code: number, reason: string): void {
+  if (c._called || c._begun) return;
+  const { closeTimeout } = c._numbers;
+  c._called = c._hooked = true;
+  c._initiatedBy = 'local';
+  c._intended = { code, reason };
+  setDeadline(c);
+  const send = (): void => {
+    if (c._begun) return;
+    writeClose(c, code, reason);
+    updateFlow(c);
+  };
+  runHook(
+    () => c._beforeClose?.(code, reason),
+    closeTimeout,
+    (error) => {
+      tellAll(c, 'error', error);
+    },
+    () => {
+      c._hooked = false;
+      // What was sent before goes out before.
+      const settled = c._order?._whenSettled();
+      if (settled) void settled.then(send);
+      else send();
+    },
+  );
 }
 
-interface CloseBody {
-  readonly code: number;
-  readonly reason: string;
+/** Ends at once. */
+export function terminate(c: Connection): void {
+  if (c._finished) return;
+  c._begun = c._terminated = true;
+  c._initiatedBy ??= 'local';
+  c._frames.stop();
+  c._transport.destroy();
 }
 
-const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
-
-/** The closing handshake, failures, and what comes after them. Made when the end begins. */
-export class Ending extends Alarm {
-  readonly #host: EndingHost;
-  /** Whether nothing may follow: our Close frame has gone out (RFC 6455 section 5.5.1). */
-  sent = false;
-  #called = false;
-  /** Whether `beforeClose` is at work: it may still send. */
-  #hooked = false;
-  #terminated = false;
-  #finished = false;
-  #received: CloseBody | undefined;
-  #intended: CloseBody | undefined;
-  #initiatedBy: 'local' | 'remote' | undefined;
-  #error: Error | undefined;
-  /** Messages that came after our Close frame, and were dropped. */
-  discarded = 0;
-
-  constructor(host: EndingHost) {
-    super(host.held);
-    this.#host = host;
+/** It cannot go on. */
+export function fail(c: Connection, cause: Error): void {
+  if (c._terminated || c._finished || c._error) return;
+  const transport = c._transport;
+  if (c._received) {
+    // The closing handshake is over: how the TCP connection ends is no failure.
+    transport.destroy();
+    return;
   }
+  c._begun = true;
+  c._error = cause;
+  c._initiatedBy ??= cause instanceof ConnectionError ? 'remote' : 'local';
+  c._frames.stop();
+  if (cause instanceof FrameError && !c._sent) {
+    // RFC 6455 section 7.1.7: tell the peer why, then read and drop until its end of the stream.
+    writeClose(c, cause.closeCode);
+    transport.end();
+    transport.resume();
+  } else transport.destroy();
+  updateFlow(c);
+  tellAll(c, 'error', cause);
+  endCalls(c, cause);
+}
 
-  /** Whether messages can still be sent. */
-  get sendable(): boolean {
-    return !this.begun && (!this.#called || this.#hooked);
-  }
+/** The server's Close frame has come. */
+export function takeClose(c: Connection, code: number, reason: string): void {
+  if (c._terminated || c._error) return;
+  c._begun = true;
+  c._received = { code, reason };
+  c._initiatedBy ??= 'remote';
+  if (!c._sent) writeClose(c, code);
+  updateFlow(c);
+  endCalls(c);
+}
 
-  /** Whether it has begun to end. */
-  get begun(): boolean {
-    return this.sent || this.#terminated || this.#finished || this.#over;
-  }
-
-  /** What a call gets that comes too late. */
-  refusal(): ConnectionClosed {
-    const { code, reason } =
-      this.#received ?? (this.#error ? undefined : this.#intended) ?? NO_CLOSE;
-    return connectionClosed(code, reason, this.#error);
-  }
-
-  /** Begins the closing handshake, once. */
-  close(code: number, reason: string): void {
-    if (this.#called || this.begun) return;
-    const host = this.#host;
-    const { closeTimeout } = host.numbers;
-    this.#called = this.#hooked = true;
-    this.#initiatedBy = 'local';
-    this.#intended = { code, reason };
-    this.set(closeTimeout);
-    const send = (): void => {
-      if (this.begun) return;
-      this.#writeClose(code, reason);
-      host.onEnding();
-    };
-    runHook(
-      () => host.beforeClose?.(code, reason),
-      closeTimeout,
-      (error) => {
-        host.onError(error);
-      },
-      () => {
-        this.#hooked = false;
-        // What was sent before goes out before.
-        const settled = host.whenSettled();
-        if (settled) void settled.then(send);
-        else send();
-      },
-    );
-  }
-
-  /** Ends at once. */
-  terminate(): void {
-    if (this.#finished) return;
-    this.#terminated = true;
-    this.#initiatedBy ??= 'local';
-    this.#host.frames.stop();
-    this.#host.transport.destroy();
-  }
-
-  /** The connection cannot go on. */
-  fail(cause: Error): void {
-    if (this.#terminated || this.#finished || this.#error) return;
-    const { transport, frames } = this.#host;
-    if (this.#received) {
-      // The closing handshake is over: how the TCP connection ends is no failure.
+/** The server has ended its stream. */
+export function end(c: Connection): void {
+  const transport = c._transport;
+  if (isDone(c)) {
+    transport.end(() => {
       transport.destroy();
-      return;
-    }
-    this.#error = cause;
-    this.#initiatedBy ??= cause instanceof ConnectionError ? 'remote' : 'local';
-    frames.stop();
-    if (cause instanceof FrameError && !this.sent) {
-      // RFC 6455 section 7.1.7: tell the peer why, then read and drop until its end of the stream.
-      this.#writeClose(cause.closeCode);
-      transport.end();
-      transport.resume();
-    } else transport.destroy();
-    this.#host.onEnding();
-    this.#host.onError(cause);
-    this.#host.onNothingMore(cause);
-  }
+    });
+  } else lose(c, 'LOST', 'the server ended the connection without a Close frame');
+}
 
-  /** The server's Close frame has come. */
-  onPeerClose(code: number, reason: string): void {
-    if (this.#terminated || this.#error) return;
-    this.#received = { code, reason };
-    this.#initiatedBy ??= 'remote';
-    if (!this.sent) this.#writeClose(code);
-    this.#host.onEnding();
-    this.#host.onNothingMore();
-  }
+/** The transport has failed. */
+export function broken(c: Connection, cause: Error): void {
+  lose(c, 'RESET', `the connection broke: ${cause.message}`, cause);
+}
 
-  /** The server has ended its stream. */
-  end(): void {
-    const { transport } = this.#host;
-    if (this.#over) {
-      transport.end(() => {
-        transport.destroy();
-      });
-    } else {
-      this.#lost('ERR_CONNECTION_LOST', 'the server ended the connection without a Close frame');
-    }
-  }
+/** The transport is gone: nothing outlives it. */
+export function finish(c: Connection): void {
+  if (c._finished) return;
+  if (!isDone(c) && !c._terminated) end(c);
+  c._begun = c._finished = true;
+  c._deadline?._clear();
+  c._frames.stop();
+  endWith(
+    c,
+    {
+      ...closeBody(c),
+      wasClean: c._sent && !!c._received,
+      initiatedBy: c._initiatedBy ?? 'remote',
+      discarded: c._discarded,
+      ...(c._error && { error: c._error }),
+    },
+    () => {
+      updateFlow(c);
+      endCalls(c, c._error);
+    },
+  );
+}
 
-  /** The transport has failed. */
-  broken(cause: Error): void {
-    this.#lost('ERR_CONNECTION_RESET', `the connection broke: ${cause.message}`, cause);
-  }
+/** All is over: it is told once the user's hook has ended. */
+export function endWith(c: Connection, info: CloseInfo, then: () => void): void {
+  move(c, SocketState.closed);
+  then();
+  runHook(
+    () => c._afterClose?.(info),
+    c._numbers.closeTimeout,
+    (error) => {
+      tellAll(c, 'error', error);
+    },
+    () => {
+      conclude(c, info);
+    },
+  );
+}
 
-  /** The transport is gone: nothing outlives it. */
-  finish(): void {
-    if (this.#finished) return;
-    const host = this.#host;
-    if (!this.#over && !this.#terminated) this.end();
-    this.#finished = true;
-    this.clear();
-    host.frames.stop();
-    const info: CloseInfo = {
-      ...(this.#received ?? NO_CLOSE),
-      wasClean: this.sent && !!this.#received,
-      initiatedBy: this.#initiatedBy ?? 'remote',
-      discarded: this.discarded,
-      ...(this.#error && { error: this.#error }),
-    };
-    host.lifecycle.move(SocketState.closed);
-    host.onEnding();
-    host.onNothingMore(this.#error);
-    runHook(
-      () => host.afterClose?.(info),
-      host.numbers.closeTimeout,
-      (error) => {
-        host.onError(error);
-      },
-      () => {
-        host.lifecycle.close(info);
-      },
-    );
-  }
+/** Nothing more comes: what is pending gets the error, else what calls get from now on. */
+function endCalls(c: Connection, error?: Error): void {
+  c._over = true;
+  endReceiving(c, error ?? refusal(c));
+  endSending(c, () => error ?? refusal(c));
+}
 
-  /** Too long: `closeTimeout` is over. */
-  protected override ring(): void {
-    if (this.#over) this.#host.transport.destroy();
-    else {
-      const { closeTimeout } = this.#host.numbers;
-      const message = `closing took longer than ${closeTimeout} ms (closeTimeout)`;
-      this.fail(new TimeoutError(message, 'close', 'closing'));
-    }
-  }
+function setDeadline(c: Connection): void {
+  const alarm = new Alarm(c, onDeadline, c._held);
+  c._deadline = alarm;
+  alarm._set(c._numbers.closeTimeout);
+}
 
-  /** Whether nothing more is expected of the server. */
-  get #over(): boolean {
-    return !!(this.#received ?? this.#error);
+/** Too long: `closeTimeout` is over. */
+function onDeadline(c: Connection): void {
+  if (isDone(c)) c._transport.destroy();
+  else {
+    const message = `closing took longer than ${c._numbers.closeTimeout} ms (closeTimeout)`;
+    fail(c, new TimeoutError(message, 'close', 'closing'));
   }
+}
 
-  #writeClose(code: number, reason = ''): void {
-    const { frames, lifecycle, numbers } = this.#host;
-    this.sent = true;
-    frames.write(true, ControlFrames.close, closePayload(code, reason));
-    frames.flush();
-    if (!this.pending) this.set(numbers.closeTimeout);
-    lifecycle.move(SocketState.closing);
-  }
+/** Whether nothing more is expected of the server. */
+const isDone = (c: Connection): boolean => !!(c._received ?? c._error);
 
-  #lost(
-    code: 'ERR_CONNECTION_RESET' | 'ERR_CONNECTION_LOST',
-    message: string,
-    cause?: Error,
-  ): void {
-    this.fail(new ConnectionError(code, message, this.sent ? 'closing' : 'open', { cause }));
-  }
+function writeClose(c: Connection, code: number, reason = ''): void {
+  c._begun = c._sent = true;
+  c._frames.write(true, ControlFrames.close, closePayload(code, reason));
+  c._frames.flush();
+  if (!c._called) setDeadline(c);
+  move(c, SocketState.closing);
+}
+
+function lose(c: Connection, kind: string, message: string, cause?: Error): void {
+  const phase = c._sent ? 'closing' : 'open';
+  fail(c, new ConnectionError(`ERR_CONNECTION_${kind}` as ErrorCode, message, phase, { cause }));
 }

@@ -4,29 +4,28 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { checkClose } from './closings.js';
-import type { Core } from './cores.js';
-import { MessageEmitter } from './emitters.js';
+import { checkClose, close, endWith, fail, terminate } from './closings.js';
+import { closedOf, hold, move, refusal, tellAll } from './connections.js';
+import { Core, setTransport, start } from './cores.js';
+import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState, StatusCodes } from './enumerations.js';
 import { ConnectionError, InvalidStateError } from './exceptions.js';
 import { loadZlib, makeDeflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
-import { Lifecycle } from './lifecycles.js';
-import { Converse, holdStream, type ConverseEvents, type ConverseParts } from './manipulators.js';
+import { release } from './inboxes.js';
+import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
 import {
   checkOptions,
   type ConverseOptions,
   type HandShakeOptions,
-  type Numbers,
   type TransportOptions,
 } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
-import { connectionClosed, authority, checkSignal, mustBe, tell } from './values.js';
-import { runHook } from './timers.js';
-import { openTransport, TransportSink } from './transports.js';
+import { openTransport } from './transports.js';
+import { authority, checkSignal, checkType, mustBe, tell } from './values.js';
 
 export {
   Converse,
@@ -84,14 +83,11 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   declare readonly remote: Remote;
   /** The options it was made with. */
   declare protected readonly options: Readonly<AioWebSocketOptions>;
-  readonly #numbers: Numbers;
-  readonly #lifecycle = new Lifecycle(SocketState.zero, [this]);
   #attempt: OpeningAttempt | undefined;
   #transport: Duplex | undefined;
   #hands: HandShake | undefined;
   #response: HandShakeResponse | undefined;
   #converse: Converse | undefined;
-  #held = true;
 
   /**
    * @param uri `ws://…` or `wss://…`; user and password in it become Basic authorization
@@ -99,8 +95,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws {TypeError} or RangeError that names the option, what was expected, and what came
    */
   constructor(uri: string | URL, options: AioWebSocketOptions = {}) {
-    super();
-    this.#numbers = checkOptions(options);
+    super(new Core(checkOptions(options), options.autoPong ?? true, true, []));
+    coreOf(this)._emitters.push(this);
     const remote = parseUri(uri);
     this.remote = remote;
     this.options = Object.keys(options).length > 0 ? { ...options } : NO_OPTIONS;
@@ -141,9 +137,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     body?: (aws: A) => R | PromiseLike<R>,
   ): Promise<A | R> {
     if (typeof options === 'function') [options, body] = [{}, options];
-    if (body !== undefined && typeof body !== 'function') {
-      throw mustBe('body', 'a function', body);
-    }
+    checkType('body', body, 'function');
     const { signal, ...rest } = options;
     const aws = await new this(uri, rest).createConnection({ signal });
     if (!body) return aws;
@@ -156,12 +150,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   /** Resolves once the connection has ended, however it did. Never rejects. */
   get closed(): Promise<CloseInfo> {
-    return this.#lifecycle.closed;
+    return closedOf(coreOf(this));
   }
 
   /** Where the connection is in its life. */
   get state(): SocketState {
-    return this.#lifecycle.state;
+    return coreOf(this)._state;
   }
 
   /**
@@ -238,19 +232,21 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws `signal.reason`, once aborted
    */
   async createConnection({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<this> {
+    const c = coreOf(this);
     checkSignal(signal);
     if (this.state !== SocketState.zero) {
       throw new InvalidStateError('it connects once: make a new AioWebSocket');
     }
-    const attempt = new OpeningAttempt(this.#numbers.timeout, this.#held, signal);
+    const attempt = new OpeningAttempt(c._numbers.timeout, c._held, signal);
     this.#attempt = attempt;
-    this.#lifecycle.move(SocketState.connecting);
+    c._deadline = attempt._alarm;
+    move(c, SocketState.connecting);
     try {
-      await attempt.bound(this.#open(attempt));
+      await attempt._bound(this.#open(attempt));
     } catch (error) {
       throw await this.#openingFailed(attempt, error as Error);
     } finally {
-      attempt.end();
+      attempt._end();
       this.#attempt = undefined;
     }
     return this;
@@ -270,15 +266,17 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     } catch (error) {
       return Promise.reject(error);
     }
-    if (this.state >= SocketState.opened) void this.#converse?.close(code, reason);
-    else this.#giveUp('closeConnection');
+    if (this.state >= SocketState.opened) {
+      if (this.#converse) close(coreOf(this), code, reason);
+    } else this.#giveUp('closeConnection');
     return this.closed;
   }
 
   /** Ends at once: no Close frame, no waiting. */
   terminate(): void {
-    if (this.state >= SocketState.opened) this.#converse?.terminate();
-    else this.#giveUp('terminate');
+    if (this.state >= SocketState.opened) {
+      if (this.#converse) terminate(coreOf(this));
+    } else this.#giveUp('terminate');
   }
 
   /** Stops reading: the server feels it. */
@@ -294,20 +292,6 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /** `await using aws = …`: closes at the end of the block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.closeConnection();
-  }
-
-  /** @internal */
-  override get core(): Core | undefined {
-    return this.#converse?.core;
-  }
-
-  /** @internal */
-  override hold(alive: boolean): this {
-    this.#held = alive;
-    this.#attempt?.hold(alive);
-    this.#converse?.hold(alive);
-    holdStream(this.#transport, alive);
-    return this;
   }
 
   // ---- hooks: opening and closing ----
@@ -340,9 +324,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /** Opens the byte stream; any Duplex will do. The signal aborts it. */
   protected openTransport(remote: Remote, signal: AbortSignal): Duplex | Promise<Duplex> {
     return openTransport(remote, this.options, {
-      signal,
-      onPhase: (phase) => {
-        this.#attempt?.onPhase(phase);
+      _signal: signal,
+      _onPhase: (phase) => {
+        this.#attempt?._onPhase(phase);
       },
     });
   }
@@ -369,38 +353,43 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   // ---- opening ----
 
   async #open(attempt: OpeningAttempt): Promise<void> {
+    const c = coreOf(this);
     const { remote } = this;
-    await this.beforeOpen(remote);
-    attempt.check();
+    const before = this.beforeOpen(remote);
+    if (before) await before;
+    attempt._check();
     const transport = await this.#connect(attempt);
     this.#transport = transport;
-    this.hold(this.#held);
-    attempt.onTransport(transport);
-    attempt.check();
-    attempt.onPhase('handshake');
+    setTransport(c, transport);
+    hold(c, c._held);
+    attempt._onTransport(transport);
+    attempt._check();
+    attempt._onPhase('handshake');
     const hands = this.makeHandShake(remote, transport);
     this.#hands = hands;
     await hands.shake();
-    attempt.check();
+    attempt._check();
     const response = await hands.shakeResult();
-    attempt.check();
+    attempt._check();
     this.#response = response;
     tell(this, 'handshake', response);
+    attempt._check();
     const { deflate } = hands;
-    if (deflate) await loadZlib();
-    attempt.check();
-    const extension = deflate && makeDeflate(deflate, this.#compression);
-    const converse = this.#talk(transport, response, extension);
-    const hooked = this.afterOpen();
-    if (hooked) await Promise.race([hooked, converse.closed]);
-    attempt.check();
-    if (this.state !== SocketState.connecting) {
-      const { code, reason, error } = await converse.closed;
-      throw error ?? connectionClosed(code, reason);
+    if (deflate) {
+      await loadZlib();
+      attempt._check();
     }
-    this.#lifecycle.move(SocketState.opened);
+    this.#talk(transport, response, deflate && makeDeflate(deflate, this.#compression));
+    const after = this.afterOpen();
+    if (after) await Promise.race([after, closedOf(c)]);
+    attempt._check();
+    if (c._state !== SocketState.connecting) {
+      const { error } = await closedOf(c);
+      throw error ?? refusal(c);
+    }
+    move(c, SocketState.opened);
     tell(this, 'open');
-    converse.core.release();
+    release(c);
   }
 
   #connect(attempt: OpeningAttempt): Duplex | Promise<Duplex> {
@@ -408,42 +397,41 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     // A signal is made only for those who open a transport in their own way.
     return this.openTransport === AioWebSocket.prototype.openTransport
       ? openTransport(remote, this.options, attempt)
-      : this.openTransport(remote, attempt.abortSignal);
+      : this.openTransport(remote, attempt._abortSignal);
   }
 
-  #talk(transport: Duplex, response: HandShakeResponse, extension?: Extension): Converse {
-    const sink = new TransportSink(transport);
-    const converse = this.makeConverse(transport, {
-      frames: this.makeFrames(sink, response, extension),
-      extension,
-      threshold: this.#compression.threshold ?? (this.#hands?.deflate?.clientForgets ? 1024 : 0),
-      sink,
-      head: response.head,
-      lifecycle: this.#lifecycle,
-      held: true,
-      // Idle connections are many: what is not overridden takes no memory.
-      ...(this.beforeClose !== AioWebSocket.prototype.beforeClose && {
-        beforeClose: (code, reason) => this.beforeClose(code, reason),
-      }),
-      ...(this.afterClose !== AioWebSocket.prototype.afterClose && {
-        afterClose: (info) => this.afterClose(info),
-      }),
-    });
-    this.#converse = converse;
-    return converse;
+  #talk(transport: Duplex, response: HandShakeResponse, extension?: Extension): void {
+    const c = coreOf(this);
+    // Idle connections are many: what is not overridden takes no memory.
+    if (this.beforeClose !== AioWebSocket.prototype.beforeClose) {
+      c._beforeClose = (code, reason) => this.beforeClose(code, reason);
+    }
+    if (this.afterClose !== AioWebSocket.prototype.afterClose) {
+      c._afterClose = (info) => this.afterClose(info);
+    }
+    if (extension) {
+      c._compression = {
+        _extension: extension,
+        _threshold: this.#compression.threshold ?? (this.#hands?.deflate?.clientForgets ? 1024 : 0),
+        _active: false,
+      };
+    }
+    const frames = this.makeFrames(c, response, extension);
+    this.#converse = this.makeConverse(transport, { _core: c });
+    start(c, frames, response.head);
   }
 
   /** One `error`, unless the caller wanted the end, and one `close`. */
   async #openingFailed(attempt: OpeningAttempt, cause: Error): Promise<Error> {
+    const c = coreOf(this);
     // A refusal whose body takes long is still a refusal.
-    const error = (attempt.wanted ? undefined : await this.#hands?.refused) ?? cause;
-    const failure = attempt.wanted ? undefined : error;
-    const converse = this.#converse;
-    if (!converse) {
+    const error = (attempt._wanted ? undefined : await this.#hands?.refused) ?? cause;
+    const failure = attempt._wanted ? undefined : error;
+    if (!this.#converse) {
       this.#transport?.destroy();
       this.#end(failure);
-    } else if (failure) converse.core.ending.fail(failure);
-    else converse.terminate();
+    } else if (failure) fail(c, failure);
+    else terminate(c);
     await this.closed;
     return error;
   }
@@ -451,29 +439,24 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /** Ends what has never been open. */
   #giveUp(call: string): void {
     if (this.state === SocketState.zero) this.#end();
-    else this.#attempt?.giveUp(new InvalidStateError(`${call}() was called while connecting`));
+    else this.#attempt?._giveUp(new InvalidStateError(`${call}() was called while connecting`));
   }
 
   #end(error?: Error): void {
-    const info: CloseInfo = {
-      code: StatusCodes.abnormal,
-      reason: '',
-      wasClean: false,
-      initiatedBy: error instanceof ConnectionError ? 'remote' : 'local',
-      discarded: 0,
-      ...(error && { error }),
-    };
-    const report = (failure: Error): void => {
-      tell(this, 'error', failure);
-    };
-    this.#lifecycle.move(SocketState.closed);
-    if (error) report(error);
-    runHook(
-      () => this.afterClose(info),
-      this.#numbers.closeTimeout,
-      report,
+    const c = coreOf(this);
+    c._afterClose = (info) => this.afterClose(info);
+    endWith(
+      c,
+      {
+        code: StatusCodes.abnormal,
+        reason: '',
+        wasClean: false,
+        initiatedBy: error instanceof ConnectionError ? 'remote' : 'local',
+        discarded: 0,
+        ...(error && { error }),
+      },
       () => {
-        this.#lifecycle.close(info);
+        if (error) tellAll(c, 'error', error);
       },
     );
   }

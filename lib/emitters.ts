@@ -3,19 +3,38 @@
  * @packageDocumentation
  */
 import { EventEmitter } from 'eventemitter3';
+import { hold } from './connections.js';
+import type { Audience, MessageListener } from './connections.js';
 import type { Core } from './cores.js';
-import type { Audience, MessageListener } from './inboxes.js';
+import { attached } from './inboxes.js';
+
+/** The connection of an emitter: nobody else can come by it, nor take its name for something else. */
+export let coreOf: (emitter: object) => Core;
 
 /** An emitter of messages, on a connection that can keep the process alive. */
 export abstract class MessageEmitter<Events extends object> extends EventEmitter<Events> {
+  readonly #core: Core;
+
+  static {
+    coreOf = (emitter) => (emitter as MessageEmitter<object>).#core;
+  }
+
+  /** @internal */
+  constructor(core: Core) {
+    super();
+    this.#core = core;
+  }
+
   /** The process lives while the connection does: the default. */
   ref(): this {
-    return this.hold(true);
+    hold(this.#core, true);
+    return this;
   }
 
   /** The connection alone does not keep the process alive. */
   unref(): this {
-    return this.hold(false);
+    hold(this.#core, false);
+    return this;
   }
 
   override on<E extends EventEmitter.EventNames<Events>>(
@@ -44,16 +63,16 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
     return this.#attached(event, listener, context, true);
   }
 
-  /** @internal The works of the connection, once it is open. */
-  abstract get core(): Core | undefined;
-
-  /** @internal Whether the process lives on for the connection. */
-  abstract hold(alive: boolean): this;
-
   /** A listener of messages is shown what still waits. */
   #attached(event: unknown, listener: unknown, context: unknown = this, once = false): this {
     if (event === 'message') {
-      this.core?.attached(this as unknown as Audience, listener as MessageListener, context, once);
+      attached(
+        this.#core,
+        this as unknown as Audience,
+        listener as MessageListener,
+        context,
+        once,
+      );
     }
     return this;
   }

@@ -1,103 +1,65 @@
 /**
- * Reading, as fast as the user takes it and no faster.
+ * Reading, as fast as the user takes it and no faster: the codec is fed from the transport, and both
+ * are paused for the user or for full queues.
  * @packageDocumentation
  */
-import type { Duplex } from 'node:stream';
-import type { AliveWatch } from './alives.js';
-import type { Frames } from './freams.js';
-import { readTransport, type ChunkTaker } from './transports.js';
+import { heard, listen } from './alives.js';
+import type { Connection } from './connections.js';
+import { readTransport } from './transports.js';
 
-/** What reading needs of the connection. */
-export interface FlowHost {
-  readonly transport: Duplex;
-  readonly frames: Frames;
-  readonly watch: AliveWatch;
-  /** Whether the connection has begun to end. */
-  readonly begun: boolean;
-  /** The connection cannot go on. */
-  fail: (error: Error) => void;
+/** Begins to read; `head` came before. */
+export function startReading(c: Connection, head: Buffer | undefined): void {
+  const transport = c._transport;
+  c._reading = true;
+  updateFlow(c);
+  if (head?.length) takeChunk(c, head);
+  readTransport(transport, c);
+  if (c._paused) transport.pause();
+  else goOn(c);
 }
 
-/** Feeds the codec from the transport, and pauses both for the user or for full queues. */
-export class Flow implements ChunkTaker {
-  readonly #host: FlowHost;
-  #reading = false;
-  #paused = false;
-  #userPaused = false;
-  #fullQueues = 0;
-  #working = false;
+/** The user pauses or resumes. */
+export function pauseReading(c: Connection, pause: boolean): void {
+  c._userPaused = pause;
+  updateFlow(c);
+}
 
-  constructor(host: FlowHost) {
-    this.#host = host;
-  }
+/** Pauses or resumes as is now right: when the connection ends, all is read. */
+export function updateFlow(c: Connection): void {
+  // What the peer sent last may stand behind the large message.
+  const pause = c._working || (!c._begun && (c._userPaused || c._fullQueues > 0));
+  if (c._begun || pause) c._watch?._clear();
+  if (!c._reading || pause === c._paused) return;
+  c._paused = pause;
+  if (pause) {
+    c._frames.pause();
+    c._transport.pause();
+    // Not within the call that made room: what waits may be many messages.
+  } else setImmediate(readOn, c);
+}
 
-  /** Begins to read; `head` came before. */
-  start(head: Buffer | undefined): void {
-    const { transport } = this.#host;
-    this.#reading = true;
-    this.update();
-    if (head?.length) this.onChunk(head);
-    readTransport(transport, this);
-    if (this.#paused) transport.pause();
-    else this.#listen();
+/** What has come goes to the codec. */
+export function takeChunk(c: Connection, chunk: Buffer): void {
+  heard(c);
+  try {
+    c._frames.feed(chunk);
+  } catch (error) {
+    c._fail(error as Error);
   }
+}
 
-  /** The user pauses or resumes. */
-  byUser(pause: boolean): void {
-    this.#userPaused = pause;
-    this.update();
+function readOn(c: Connection): void {
+  if (c._paused) return;
+  try {
+    c._frames.resume();
+  } catch (error) {
+    c._fail(error as Error);
   }
+  // The messages that waited may have filled the queue again.
+  if (!c._paused) goOn(c);
+}
 
-  /** A queue is full, or has room again. */
-  byQueue(full: boolean): void {
-    this.#fullQueues += full ? 1 : -1;
-    this.update();
-  }
-
-  /** The codec works on a large message, or is through with it. */
-  byFrames(works: boolean): void {
-    this.#working = works;
-    this.update();
-  }
-
-  /** Pauses or resumes as is now right: when the connection ends, all is read. */
-  update(): void {
-    const { transport, frames, watch, begun } = this.#host;
-    // What the peer sent last may stand behind the large message.
-    const pause = this.#working || (!begun && (this.#userPaused || this.#fullQueues > 0));
-    if (begun || pause) watch.clear();
-    if (!this.#reading || pause === this.#paused) return;
-    this.#paused = pause;
-    if (pause) {
-      frames.pause();
-      transport.pause();
-      // Not within the call that made room: what waits may be many messages.
-    } else setImmediate(() => this.#readOn());
-  }
-
-  /** What has come goes to the codec. */
-  onChunk(chunk: Buffer): void {
-    this.#host.watch.heard();
-    try {
-      this.#host.frames.feed(chunk);
-    } catch (error) {
-      this.#host.fail(error as Error);
-    }
-  }
-
-  #readOn(): void {
-    if (this.#paused) return;
-    try {
-      this.#host.frames.resume();
-    } catch (error) {
-      this.#host.fail(error as Error);
-    }
-    // The messages that waited may have filled the queue again.
-    if (!this.#paused) this.#listen();
-  }
-
-  #listen(): void {
-    this.#host.transport.resume();
-    if (!this.#host.begun) this.#host.watch.start();
-  }
+function goOn(c: Connection): void {
+  c._transport.resume();
+  if (!c._begun) listen(c);
 }

@@ -48,12 +48,12 @@ export interface FramesOptions extends LimitOptions {
 
 /** Who gets, before any listener, what Frames emits: the connection. */
 export interface FramesHost {
-  onMessage: (data: Message, bytes: number) => void;
-  onPing: (payload: Buffer) => void;
-  onPong: (payload: Buffer) => void;
-  onFlow: (waits: boolean) => void;
-  onFault: (error: Error) => void;
-  onPeerClose: (code: number, reason: string) => void;
+  _onMessage: (data: Message, bytes: number) => void;
+  _onPing: (payload: Buffer) => void;
+  _onPong: (payload: Buffer) => void;
+  _onFlow: (waits: boolean) => void;
+  _onFault: (error: Error) => void;
+  _onPeerClose: (code: number, reason: string) => void;
 }
 
 /** Takes packed frames; each call gets bytes of its own. The original's `writer`. */
@@ -182,11 +182,11 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** Takes nothing any more, and lets go of what is unfinished; `read()` rejects with the error. */
   stop(error?: Error): void {
-    if (error) this.#pull().end(error);
+    if (error) this.#pull()._end(error);
     this.#stops |= ENDED;
     this.#rest = NOTHING;
     this.#assembly?.reset();
-    this.#pulls?.end(stopped());
+    this.#pulls?._end(stopped());
     this.#extension?.close();
     this.#endSlices();
   }
@@ -212,7 +212,7 @@ export class Frames extends EventEmitter<FramesEvents> {
    */
   read(): Promise<Message> {
     return new Promise((give, fail) => {
-      this.#pull().wait({ give, fail });
+      this.#pull()._wait({ give, fail });
     });
   }
 
@@ -278,25 +278,25 @@ export class Frames extends EventEmitter<FramesEvents> {
   /** A whole message has come. Emits it, or keeps it for `read()`. */
   protected deliver(data: Message, isBinary: boolean, bytes: number): void {
     this.#messageBytes = bytes;
-    if (this.#pulls?.offer(data)) return;
-    this.#host?.onMessage(data, bytes);
+    if (this.#pulls?._offer(data)) return;
+    this.#host?._onMessage(data, bytes);
     let heard = true;
     try {
       heard = this.emit('message', data, isBinary);
     } catch (error) {
       raise(error);
     }
-    if (!heard && !this.#host) this.#pull().keep(data, bytes);
+    if (!heard && !this.#host) this.#pull()._keep(data, bytes);
   }
 
   /** A control frame has come (RFC 6455 section 5.5). */
   protected extraOperation(code: number, payload: Buffer): void {
     if (code === ControlFrames.close) this.receiveClose(payload);
     else if (code === ControlFrames.ping) {
-      this.#host?.onPing(payload);
+      this.#host?._onPing(payload);
       tell(this, 'ping', payload);
     } else {
-      this.#host?.onPong(payload);
+      this.#host?._onPong(payload);
       tell(this, 'pong', payload);
     }
   }
@@ -318,7 +318,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       );
     }
     this.stop(connectionClosed(code, reason));
-    this.#host?.onPeerClose(code, reason);
+    this.#host?._onPeerClose(code, reason);
     tell(this, 'close', code, reason);
   }
 
@@ -528,14 +528,14 @@ export class Frames extends EventEmitter<FramesEvents> {
         this.#extend(rest, last, false);
       } catch (error) {
         this.stop(error as Error);
-        this.#host?.onFault(error as Error);
+        this.#host?._onFault(error as Error);
         tell(this, 'error', error);
       }
     });
   }
 
   #tellFlow(waits: boolean): void {
-    this.#host?.onFlow(waits);
+    this.#host?._onFlow(waits);
     tell(this, 'flow', waits);
   }
 
@@ -550,7 +550,7 @@ export class Frames extends EventEmitter<FramesEvents> {
         if (full) this.pause();
         else this.resume();
       });
-      if (this.#stops & ENDED) this.#pulls.end(stopped());
+      if (this.#stops & ENDED) this.#pulls._end(stopped());
     }
     return this.#pulls;
   }

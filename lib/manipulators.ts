@@ -3,22 +3,23 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { checkClose } from './closings.js';
-import { Core, type ControlData } from './cores.js';
-import { MessageEmitter } from './emitters.js';
+import { ping, sendControl, type ControlData } from './alives.js';
+import { checkClose, close, terminate } from './closings.js';
+import { buffered, closedOf } from './connections.js';
+import { Core, setTransport, start } from './cores.js';
+import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
+import { pauseReading } from './flows.js';
 import { Frames } from './freams.js';
-import type { ReceiveOptions } from './inboxes.js';
-import { Lifecycle } from './lifecycles.js';
+import { iterate, receive, receivePieces, type ReceiveOptions } from './inboxes.js';
 import { checkOptions, type ConverseOptions } from './options.js';
-import type { SendOptions } from './outboxes.js';
-import type { CloseInfo, Extension, Message, SendData } from './parts.js';
+import { drained, send, type SendOptions } from './outboxes.js';
+import type { CloseInfo, Message, SendData } from './parts.js';
 import type { PieceStream, StreamOptions } from './pieces.js';
-import { TransportSink } from './transports.js';
 
 export type { ReceiveOptions } from './inboxes.js';
 export type { SendOptions } from './outboxes.js';
-export type { StreamOptions } from './pieces.js';
+export type { PieceStream, StreamOptions } from './pieces.js';
 
 /** What {@link Converse} emits. */
 export interface ConverseEvents {
@@ -38,24 +39,10 @@ export interface ConverseEvents {
   state: [state: SocketState, previous: SocketState];
 }
 
-/** What a {@link Converse} that AioWebSocket makes is given besides its options. */
+/** What a {@link Converse} that AioWebSocket makes is given besides its options: its connection. */
 export interface ConverseParts {
-  /** The codec, made with a sink on the same transport. */
-  readonly frames?: Frames | undefined;
-  /** Where the codec's bytes go. */
-  readonly sink?: TransportSink | undefined;
-  /** Bytes that came behind the handshake's response. */
-  readonly head?: Buffer | undefined;
-  readonly lifecycle?: Lifecycle | undefined;
-  /** What compresses outgoing messages, from `threshold` bytes up. */
-  readonly extension?: Extension | undefined;
-  readonly threshold?: number | undefined;
-  /** Whether messages are shown to listeners only once `release()` has been called. */
-  readonly held?: boolean | undefined;
-  /** Awaited before our Close frame goes out. */
-  beforeClose?: (code: number, reason: string) => void | Promise<void>;
-  /** Awaited before `close` is emitted. */
-  afterClose?: (info: CloseInfo) => void | Promise<void>;
+  /** @internal */
+  readonly _core: Core;
 }
 
 /**
@@ -65,55 +52,37 @@ export interface ConverseParts {
 export class Converse extends MessageEmitter<ConverseEvents> {
   /** The byte stream. */
   declare readonly transport: Duplex;
-  readonly #core: Core;
 
   /**
    * @param transport an open byte stream on which the opening handshake is over
    * @param options limits and timers
    * @throws TypeError or RangeError that names the option
    */
-  constructor(transport: Duplex, options: ConverseOptions = {}, parts: ConverseParts = {}) {
-    super();
-    const numbers = checkOptions(options);
+  constructor(transport: Duplex, options: ConverseOptions = {}, parts?: ConverseParts) {
+    const core = parts?._core ?? makeCore(transport, options);
+    super(core);
     this.transport = transport;
-    const sink = parts.sink ?? new TransportSink(transport);
-    const lifecycle = parts.lifecycle ?? new Lifecycle(SocketState.opened, []);
-    lifecycle.emitters.unshift(this);
-    this.#core = new Core({
-      ...parts,
-      transport,
-      sink,
-      lifecycle,
-      frames: parts.frames ?? new Frames(sink, options),
-      numbers,
-      autoPong: options.autoPong ?? true,
-      held: parts.held ?? false,
-    });
+    core._emitters.unshift(this);
   }
 
   /** Resolves once the connection has ended, however it did. Never rejects. */
   get closed(): Promise<CloseInfo> {
-    return this.#core.lifecycle.closed;
+    return closedOf(coreOf(this));
   }
 
   /** Where the connection is in its life. */
   get state(): SocketState {
-    return this.#core.lifecycle.state;
-  }
-
-  /** @internal */
-  override get core(): Core {
-    return this.#core;
+    return coreOf(this)._state;
   }
 
   /** Messages that wait for `receive()`. The original's `get_queue_size`. */
   get queueSize(): number {
-    return this.#core.queueSize;
+    return coreOf(this)._queue?._items._size ?? 0;
   }
 
   /** Bytes that wait to be sent. */
   get bufferedAmount(): number {
-    return this.#core.buffered;
+    return buffered(coreOf(this));
   }
 
   /**
@@ -123,7 +92,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * @throws {TypeError} for anything else; {@link ConnectionClosed} when the connection ends first
    */
   send(data: SendData, options?: SendOptions): Promise<void> {
-    return this.#core.outbox.send(data, options);
+    return send(coreOf(this), data, options);
   }
 
   /**
@@ -135,7 +104,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   receive(options: ReceiveOptions & { text: false }): Promise<Buffer>;
   receive(options?: ReceiveOptions): Promise<Message>;
   receive(options?: ReceiveOptions): Promise<Message> {
-    return this.#core.inbox.receive(options);
+    return receive(coreOf(this), options);
   }
 
   /**
@@ -143,12 +112,12 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * has begun to be streamed, and reading pauses while its pieces are not read.
    */
   receiveStream(options: StreamOptions = {}): PieceStream {
-    return this.#core.inbox.stream(options);
+    return receivePieces(coreOf(this), options);
   }
 
   /** Messages, until the connection closes; leaving the loop does not close it. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
-    return this.#core.inbox.iterate();
+    return iterate(coreOf(this));
   }
 
   /**
@@ -158,7 +127,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * @throws {ConnectionClosed} when the connection ends first
    */
   ping(data?: ControlData): Promise<number> {
-    return this.#core.ping(data);
+    return ping(coreOf(this), data);
   }
 
   /**
@@ -166,7 +135,11 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * @param data at most 125 bytes
    */
   pong(data: ControlData = ''): Promise<void> {
-    return this.#core.pong(data);
+    const c = coreOf(this);
+    return sendControl(c, data, (payload) => {
+      c._frames.pong(payload);
+      return drained(c);
+    });
   }
 
   /**
@@ -182,36 +155,31 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     } catch (error) {
       return Promise.reject(error);
     }
-    this.#core.ending.close(code, reason);
+    close(coreOf(this), code, reason);
     return this.closed;
   }
 
   /** Ends at once: no Close frame, no waiting. What is unsent is lost. */
   terminate(): void {
-    this.#core.ending.terminate();
+    terminate(coreOf(this));
   }
 
   /** Stops reading: the server feels it. Timers of silence stand still. */
   pause(): void {
-    this.#core.flow.byUser(true);
+    pauseReading(coreOf(this), true);
   }
 
   /** Reads on. */
   resume(): void {
-    this.#core.flow.byUser(false);
-  }
-
-  /** @internal Whether the process lives on for the connection. */
-  override hold(alive: boolean): this {
-    holdStream(this.transport, alive);
-    this.#core.hold(alive);
-    return this;
+    pauseReading(coreOf(this), false);
   }
 }
 
-/** Lets the process live on for a stream, or not, where there is one that can. */
-export function holdStream(stream: Duplex | undefined, alive: boolean): void {
-  (stream as Partial<Record<'ref' | 'unref', () => void>> | undefined)?.[
-    alive ? 'ref' : 'unref'
-  ]?.();
+/** A connection of one that nobody but its Converse knows. */
+function makeCore(transport: Duplex, options: ConverseOptions): Core {
+  const core = new Core(checkOptions(options), options.autoPong ?? true, false, []);
+  core._state = SocketState.opened;
+  setTransport(core, transport);
+  start(core, new Frames(core, options));
+  return core;
 }

@@ -3,12 +3,15 @@
  * @packageDocumentation
  */
 import { isUtf8 } from 'node:buffer';
+import { writeFrame } from './compressors.js';
+import { crowded, quietly, refusal, sendable } from './connections.js';
+import type { Connection, Settler, Source } from './connections.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
-import type { Data, SendData } from './parts.js';
-import { SendQueue, type SendTask } from './sends.js';
+import type { SendData } from './parts.js';
+import { SendQueue } from './sends.js';
 import { checkUtf8 } from './utf8.js';
-import { bytesOf, describeValue, mustBe, wrongType, wrongValue } from './values.js';
+import { bytesOf, checkType, mustBe, wrongType, wrongValue } from './values.js';
 
 /** Options of `send()`. */
 export interface SendOptions {
@@ -31,308 +34,197 @@ export interface SendOptions {
   compress?: boolean | undefined;
 }
 
-/** What the outbox needs of the connection. */
-export interface OutboxHost {
-  /** Whether more bytes wait to be sent than should. */
-  readonly crowded: boolean;
-  /** Packs one frame, and lets it go; a large one that is compressed takes its time. */
-  write: (
-    fin: boolean,
-    code: DataFrames,
-    data: string | Buffer,
-    compress?: boolean,
-  ) => void | Promise<void>;
-  /** Whether messages can still be sent. */
-  readonly sendable: boolean;
-  /** Whether the connection has begun to end: then a message accepted before is stopped, too. */
-  readonly begun: boolean;
-  /** What a call gets that comes too late. */
-  refusal: () => Error;
-  /** The connection cannot go on. */
-  fail: (error: Error) => void;
-}
-
 /** A message, or a piece of one, that is at hand. */
 type Piece = string | Buffer | Blob;
-
-interface Source {
-  next: () => Promise<IteratorResult<Data>> | IteratorResult<Data>;
-  return?: () => unknown;
-}
-
-interface Settler {
-  resolve: () => void;
-  reject: (error: unknown) => void;
-}
 
 const DONE = Promise.resolve();
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** A promise that may be rejected, but ends no process when nobody looks at it. */
-export function quietly<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined);
-  return promise;
+const isIdle = (c: Connection): boolean => c._order?._idle ?? true;
+
+/** Sends a message, whole or in pieces; settles once there is room for more. */
+export function send(c: Connection, data: SendData, options?: SendOptions): Promise<void> {
+  try {
+    return typeof data === 'string' && options === undefined && isIdle(c) && sendable(c)
+      ? inTurn(c, writeFrame(c, true, DataFrames.text, data))
+      : sendAny(c, data, options);
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
-/** Sends messages, whole or in pieces, and tells when there is room for more. */
-export class Outbox {
-  readonly #host: OutboxHost;
-  /** The order of sends; made when one has to wait for another. */
-  #queue: SendQueue | undefined;
-  /** Sends that wait for their turn. */
-  #waiting: Set<Settler> | undefined;
-  #sources: Set<Source> | undefined;
-  /** Sends that wait for room. */
-  #drains: Settler[] | undefined;
-  /** What a message in pieces has left of a character so far, where it is text. */
-  #tail: Buffer | undefined;
+/** Resolves once there is room. */
+export function drained(c: Connection): Promise<void> {
+  if (!c._drains && !crowded(c)) return DONE;
+  return quietly(
+    new Promise((resolve, reject) => {
+      (c._drains ??= []).push({ resolve, reject });
+    }),
+  );
+}
 
-  constructor(host: OutboxHost) {
-    this.#host = host;
+/** Bytes have been taken. Tells whether senders waited for it, and have room now. */
+export function relieve(c: Connection): boolean {
+  const relieved = c._drains;
+  if (!relieved || crowded(c)) return false;
+  c._drains = undefined;
+  for (const { resolve } of relieved) resolve();
+  return true;
+}
+
+/** Nothing can be sent any more: those who wait get the error. */
+export function endSending(c: Connection, error: () => unknown): void {
+  const settlers = [...(c._drains ?? []), ...(c._waiting ?? []), ...(c._pings ?? [])];
+  const sources = c._sources ?? [];
+  c._drains = c._waiting = c._pings = c._sources = undefined;
+  c._order?._forget();
+  for (const { reject } of settlers) reject(error());
+  sources.forEach(endSource);
+}
+
+/** A frame that takes its time holds back what comes later. */
+function inTurn(c: Connection, working: void | Promise<void>): Promise<void> {
+  return working ? enter(c, () => working) : drained(c);
+}
+
+function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Promise<void> {
+  if (Object(options) !== options) throw mustBe('options', 'an object', options);
+  const { fin, code, compress } = options;
+  checkType('compress', compress, 'boolean');
+  checkType('fin', fin, 'boolean');
+  if (code !== undefined && ![0, 1, 2].includes(code)) {
+    throw mustBe('code', 'one of DataFrames', code, wrongValue);
   }
-
-  send(data: SendData, options?: SendOptions): Promise<void> {
-    const host = this.#host;
-    if (typeof data === 'string' && options === undefined && this.#idle && host.sendable) {
-      return this.#inTurn(host.write(true, DataFrames.text, data));
+  const message = wholeData(data);
+  const source = message === undefined ? sourceOf(data) : undefined;
+  if (!sendable(c)) return quietly(Promise.reject(refusal(c)));
+  const inPieces = c._order?._inPieces;
+  const goesOn = code === DataFrames.cont || !!(code === undefined && fin !== undefined && inPieces);
+  if (source) {
+    if (fin !== undefined || goesOn) {
+      throw wrongType('an iterable is a whole message: fin and DataFrames.cont are for pieces');
     }
-    try {
-      return this.#sendAny(data, options);
-    } catch (error) {
-      return Promise.reject(error);
+    return enter(c, () => sendPieces(c, source(), code, compress));
+  }
+  if (goesOn && !inPieces) {
+    throw new InvalidStateError('there is no message to continue: begin one with fin: false');
+  }
+  const open = goesOn || fin === false ? fin === false : undefined;
+  return sendPiece(c, message as Piece, goesOn ? DataFrames.cont : code, open, compress);
+}
+
+/** @param open whether more pieces follow; undefined for a whole message */
+function sendPiece(
+  c: Connection,
+  message: Piece,
+  code: DataFrames | undefined,
+  open: boolean | undefined,
+  compress: boolean | undefined,
+): Promise<void> {
+  const whole = open === undefined;
+  const opcode = opcodeOf(message, code);
+  const isText = opcode === DataFrames.text;
+  if (!whole) {
+    c._tail = textTail(opcode > 0 ? (isText ? NOTHING : undefined) : c._tail, message, !open);
+  } else if (isText) requireText(message);
+  if (whole && isIdle(c) && !(message instanceof Blob)) {
+    return inTurn(c, writeFrame(c, true, opcode, message, compress));
+  }
+  // What waits for its turn is copied: the caller may reuse its memory.
+  const kept = Buffer.isBuffer(message) ? Buffer.from(message) : message;
+  const write = (): void | Promise<void> => {
+    if (!(kept instanceof Blob)) return writeFrame(c, !open, opcode, kept, compress);
+    return kept.arrayBuffer().then((buffer) => {
+      const bytes = Buffer.from(buffer);
+      if (isText) requireText(bytes);
+      checkOpen(c);
+      return writeFrame(c, !open, opcode, bytes, compress);
+    });
+  };
+  // What follows a piece would go on with a message that lacks it.
+  const writePiece = (): Promise<void> | undefined =>
+    (write() as Promise<void> | undefined)?.catch((cause: unknown) => abandon(c, cause));
+  return enter(c, whole ? write : writePiece, open);
+}
+
+/** Runs in its turn; settles once there is room. */
+function enter(c: Connection, work: () => void | Promise<void>, open?: boolean): Promise<void> {
+  return quietly(
+    new Promise((resolve, reject) => {
+      const settler: Settler = { resolve, reject };
+      (c._waiting ??= new Set()).add(settler);
+      const succeed = (): void => {
+        if (c._waiting?.delete(settler)) drained(c).then(resolve, reject);
+      };
+      const fail = (error: unknown): void => {
+        c._waiting?.delete(settler);
+        reject(error);
+      };
+      (c._order ??= new SendQueue())._add(() => {
+        const working = work();
+        if (working) return working.then(succeed, fail);
+        succeed();
+        return undefined;
+      }, open);
+    }),
+  );
+}
+
+/** A message that cannot be completed takes the connection with it. */
+function abandon(c: Connection, cause: unknown): never {
+  if (c._begun) throw cause;
+  const error = new FrameError(
+    'ERR_FRAME_SOURCE',
+    `a message could not be completed: ${String(cause)}`,
+    StatusCodes.internalError,
+    { cause },
+  );
+  c._fail(error);
+  throw error;
+}
+
+/** Each item is a fragment that goes out as soon as it is there; an empty one ends the message. */
+async function sendPieces(
+  c: Connection,
+  source: Source,
+  code: DataFrames | undefined,
+  compress: boolean | undefined,
+): Promise<void> {
+  let opcode: DataFrames | undefined;
+  let left: Buffer | undefined;
+  (c._sources ??= new Set()).add(source);
+  try {
+    for (let step; (step = await source.next()).done !== true;) {
+      const whole = wholeData(step.value);
+      if (whole === undefined) throw mustBe('an item', 'a string or bytes', step.value);
+      const piece = whole instanceof Blob ? Buffer.from(await whole.arrayBuffer()) : whole;
+      checkOpen(c);
+      const next = opcode === undefined ? opcodeOf(piece, code) : DataFrames.cont;
+      if (next === DataFrames.text) left = NOTHING;
+      left = textTail(left, piece, false);
+      opcode ??= next;
+      await writeFrame(c, false, next, piece, compress);
+      await drained(c);
     }
+    textTail(left, NOTHING, true);
+    if (opcode !== undefined) await writeFrame(c, true, DataFrames.cont, NOTHING);
+  } catch (cause) {
+    if (c._sources?.delete(source)) endSource(source);
+    // Where nothing has gone out the connection need not suffer for it.
+    if (opcode === undefined) throw cause;
+    abandon(c, cause);
+  } finally {
+    c._sources?.delete(source);
   }
+}
 
-  /** Resolves once there is room. */
-  drained(): Promise<void> {
-    if (!this.#drains && !this.#host.crowded) return DONE;
-    return quietly(
-      new Promise((resolve, reject) => {
-        (this.#drains ??= []).push({ resolve, reject });
-      }),
-    );
-  }
-
-  /** Bytes have been taken. Tells whether senders waited for it, and have room now. */
-  relieve(): boolean {
-    const relieved = this.#drains;
-    if (!relieved || this.#host.crowded) return false;
-    this.#drains = undefined;
-    for (const { resolve } of relieved) resolve();
-    return true;
-  }
-
-  /** Resolves once all that was sent, and can be completed, is packed; undefined if it is now. */
-  whenSettled(): Promise<void> | undefined {
-    return this.#queue?.whenSettled();
-  }
-
-  /** Nothing can be sent any more: those who wait get the error. */
-  end(error: () => unknown): void {
-    const settlers = [...(this.#drains ?? []), ...(this.#waiting ?? [])];
-    const sources = this.#sources ?? [];
-    this.#drains = this.#waiting = this.#sources = undefined;
-    this.#queue?.clear();
-    for (const { reject } of settlers) reject(error());
-    sources.forEach(endSource);
-  }
-
-  get #idle(): boolean {
-    return this.#queue?.idle ?? true;
-  }
-
-  get #order(): SendQueue {
-    return (this.#queue ??= new SendQueue());
-  }
-
-  /** A frame that takes its time holds back what comes later. */
-  #inTurn(working: void | Promise<void>): Promise<void> {
-    return working ? this.#enter(() => working) : this.drained();
-  }
-
-  #refused(): Promise<never> {
-    return quietly(Promise.reject(this.#host.refusal()));
-  }
-
-  #sendAny(data: SendData, options: SendOptions = {}): Promise<void> {
-    if (typeof options !== 'object' || !(options as object | null)) {
-      throw mustBe('options', 'an object', options);
-    }
-    const { fin, code, compress } = options;
-    if (compress !== undefined && typeof compress !== 'boolean') {
-      throw mustBe('compress', 'a boolean', compress);
-    }
-    if (fin !== undefined && typeof fin !== 'boolean') throw mustBe('fin', 'a boolean', fin);
-    if (code !== undefined && ![0, 1, 2].includes(code)) {
-      throw wrongValue(`code must be one of DataFrames, got ${describeValue(code)}`);
-    }
-    const message = wholeData(data);
-    const source = message === undefined ? sourceOf(data) : undefined;
-    if (!this.#host.sendable) return this.#refused();
-    const inPieces = this.#queue?.inPieces ?? false;
-    const goesOn =
-      code === DataFrames.cont || (code === undefined && fin !== undefined && inPieces);
-    if (source) {
-      if (fin !== undefined || goesOn) {
-        throw wrongType('an iterable is a whole message: fin and DataFrames.cont are for pieces');
-      }
-      return this.#enter(() => this.#sendPieces(source(), code, compress));
-    }
-    if (goesOn || fin === false) {
-      if (goesOn && !inPieces) {
-        throw new InvalidStateError('there is no message to continue: begin one with fin: false');
-      }
-      return this.#sendPiece(
-        message as Piece,
-        goesOn ? DataFrames.cont : code,
-        fin ?? true,
-        compress,
-      );
-    }
-    return this.#sendWhole(message as Piece, code, compress);
-  }
-
-  #sendWhole(
-    message: Piece,
-    code: DataFrames | undefined,
-    compress: boolean | undefined,
-  ): Promise<void> {
-    const opcode = opcodeOf(message, code);
-    if (opcode === DataFrames.text) requireText(message);
-    if (this.#idle && !(message instanceof Blob)) {
-      return this.#inTurn(this.#host.write(true, opcode, message, compress));
-    }
-    const kept = keep(message);
-    return this.#enter(() => this.#writePiece(true, opcode, kept, compress));
-  }
-
-  #sendPiece(
-    message: Piece,
-    code: DataFrames | undefined,
-    fin: boolean,
-    compress: boolean | undefined,
-  ): Promise<void> {
-    const opcode = opcodeOf(message, code);
-    const before =
-      opcode === DataFrames.cont ? this.#tail : opcode === DataFrames.text ? NOTHING : undefined;
-    this.#tail = textTail(before, message, fin);
-    const kept = keep(message);
-    return this.#enter(
-      // What follows it would go on with a message that lacks this piece.
-      () =>
-        (this.#writePiece(fin, opcode, kept, compress) as Promise<void> | undefined)?.catch(
-          (cause: unknown) => this.#abandon(cause),
-        ),
-      (task) => {
-        this.#order.addPiece(task, fin);
-      },
-    );
-  }
-
-  /** Runs in its turn; settles once there is room. */
-  #enter(
-    work: () => void | Promise<void>,
-    add = (task: SendTask): void => {
-      this.#order.add(task);
-    },
-  ): Promise<void> {
-    return quietly(
-      new Promise((resolve, reject) => {
-        const settler: Settler = { resolve, reject };
-        (this.#waiting ??= new Set()).add(settler);
-        const succeed = (): void => {
-          if (this.#waiting?.delete(settler)) this.drained().then(resolve, reject);
-        };
-        const fail = (error: unknown): void => {
-          this.#waiting?.delete(settler);
-          reject(error);
-        };
-        add(() => {
-          const working = work();
-          if (working) return working.then(succeed, fail);
-          succeed();
-          return undefined;
-        });
-      }),
-    );
-  }
-
-  #writePiece(
-    fin: boolean,
-    opcode: DataFrames,
-    data: Piece,
-    compress: boolean | undefined,
-  ): void | Promise<void> {
-    if (data instanceof Blob) {
-      return data.arrayBuffer().then((buffer) => {
-        const bytes = Buffer.from(buffer);
-        if (opcode === DataFrames.text) requireText(bytes);
-        this.#checkOpen();
-        return this.#host.write(fin, opcode, bytes, compress);
-      });
-    }
-    return this.#host.write(fin, opcode, data, compress);
-  }
-
-  /** A message that cannot be completed takes the connection with it. */
-  #abandon(cause: unknown): never {
-    if (this.#host.begun) throw cause;
-    const error = new FrameError(
-      'ERR_FRAME_SOURCE',
-      `a message could not be completed: ${String(cause)}`,
-      StatusCodes.internalError,
-      { cause },
-    );
-    this.#host.fail(error);
-    throw error;
-  }
-
-  /** Each item is a fragment that goes out as soon as it is there; an empty one ends the message. */
-  async #sendPieces(
-    source: Source,
-    code: DataFrames | undefined,
-    compress: boolean | undefined,
-  ): Promise<void> {
-    const host = this.#host;
-    let opcode: DataFrames | undefined;
-    let left: Buffer | undefined;
-    (this.#sources ??= new Set()).add(source);
-    try {
-      for (let step; (step = await source.next()).done !== true;) {
-        const whole = wholeData(step.value);
-        if (whole === undefined) throw mustBe('an item', 'a string or bytes', step.value);
-        const piece = whole instanceof Blob ? Buffer.from(await whole.arrayBuffer()) : whole;
-        this.#checkOpen();
-        const next = opcode === undefined ? opcodeOf(piece, code) : DataFrames.cont;
-        if (next === DataFrames.text) left = NOTHING;
-        left = textTail(left, piece, false);
-        opcode ??= next;
-        await host.write(false, next, piece, compress);
-        await this.drained();
-      }
-      textTail(left, NOTHING, true);
-      if (opcode !== undefined) await host.write(true, DataFrames.cont, NOTHING);
-    } catch (cause) {
-      if (this.#sources?.delete(source)) endSource(source);
-      // Where nothing has gone out the connection need not suffer for it.
-      if (opcode === undefined) throw cause;
-      return this.#abandon(cause);
-    } finally {
-      this.#sources?.delete(source);
-    }
-  }
-
-  #checkOpen(): void {
-    if (this.#host.begun) throw this.#host.refusal();
-  }
+function checkOpen(c: Connection): void {
+  if (c._begun) throw refusal(c);
 }
 
 /** A message that is at hand as a whole. */
-function wholeData(data: unknown): Piece | undefined {
-  return typeof data === 'string' ? data : (bytesOf(data) ?? blobOf(data));
-}
-
-const blobOf = (data: unknown): Blob | undefined => (data instanceof Blob ? data : undefined);
+const wholeData = (data: unknown): Piece | undefined =>
+  typeof data === 'string' || data instanceof Blob ? data : bytesOf(data);
 
 function sourceOf(data: unknown): () => Source {
   if (typeof data === 'object' && data !== null && !(data instanceof String)) {
@@ -349,14 +241,8 @@ function sourceOf(data: unknown): () => Source {
   );
 }
 
-function opcodeOf(data: Piece, code: DataFrames | undefined): DataFrames {
-  return code ?? (typeof data === 'string' ? DataFrames.text : DataFrames.binary);
-}
-
-/** What waits for its turn is copied: the caller may reuse its memory. */
-function keep(data: Piece): Piece {
-  return Buffer.isBuffer(data) ? Buffer.from(data) : data;
-}
+const opcodeOf = (data: Piece, code: DataFrames | undefined): DataFrames =>
+  code ?? (typeof data === 'string' ? DataFrames.text : DataFrames.binary);
 
 function requireText(data: Piece): void {
   if (Buffer.isBuffer(data) && !isUtf8(data)) throw notText();
@@ -375,9 +261,7 @@ function textTail(tail: Buffer | undefined, data: Piece, last: boolean): Buffer 
   return bytes.subarray(valid);
 }
 
-function notText(): TypeError {
-  return wrongType('data sent as text must be valid UTF-8');
-}
+const notText = (): TypeError => wrongType('data sent as text must be valid UTF-8');
 
 function endSource(source: Source): void {
   // Whatever it says to that is nobody's any more.

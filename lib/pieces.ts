@@ -24,7 +24,7 @@ export type PieceStream = PullIterator<Message>;
 
 /** Someone who waits for a message, whole or, at the sink, in pieces. */
 export interface PieceWaiter extends Waiter<Message> {
-  readonly sink?: PieceSink;
+  readonly _sink?: PieceSink;
 }
 
 /** An iterator that can be left at any time. */
@@ -34,23 +34,22 @@ export interface PullIterator<T> extends AsyncIterableIterator<T, undefined> {
 
 const DONE = { value: undefined, done: true } as const;
 
-/** Where an iterator's items come from. */
-export interface PullSource<T> {
-  /** The first item, where there is one. */
-  poll: () => T | undefined;
-  wait: (waiter: Waiter<T>) => void;
-  /** Whether an error is how it ends. */
-  over: (error: unknown) => boolean;
-  /** The loop has been left. */
-  leave?: () => void;
-}
-
-/** An iterator over what a source gives, until it fails. */
-export function pullIterator<T>(source: PullSource<T>): PullIterator<T> {
+/**
+ * An iterator over what a source gives, until it fails.
+ * @param poll the first item, where there is one
+ * @param isOver whether an error is how the source ends
+ * @param leave told when the loop has been left
+ */
+export function pullIterator<T>(
+  poll: () => T | undefined,
+  wait: (waiter: Waiter<T>) => void,
+  isOver: (error: unknown) => boolean,
+  leave?: () => void,
+): PullIterator<T> {
   let left = false;
   return {
     next() {
-      const item = left ? undefined : source.poll();
+      const item = left ? undefined : poll();
       if (item !== undefined) return Promise.resolve({ value: item, done: false });
       return new Promise((resolve, reject) => {
         const end = (): void => {
@@ -59,12 +58,12 @@ export function pullIterator<T>(source: PullSource<T>): PullIterator<T> {
         };
         if (left) end();
         else {
-          source.wait({
+          wait({
             give: (value) => {
               resolve({ value, done: false });
             },
             fail: (error) => {
-              if (source.over(error)) end();
+              if (isOver(error)) end();
               else reject(error);
             },
           });
@@ -72,7 +71,7 @@ export function pullIterator<T>(source: PullSource<T>): PullIterator<T> {
       });
     },
     return: () => {
-      if (!left) source.leave?.();
+      if (!left) leave?.();
       left = true;
       return Promise.resolve(DONE);
     },
@@ -94,34 +93,34 @@ export function makePieces(
   onFull: (full: boolean) => void,
   onBegin: () => void,
   onLeave: () => void,
-): [stream: PieceStream, waiter: PieceWaiter] {
+): [stream: PieceStream, waiter: PieceWaiter & { readonly _sink: PieceSink }] {
   const pieces = new PullQueue<Message>(Infinity, mostBytes, onFull);
   const sink: PieceSink = {
     maxPayload,
     begin: onBegin,
     piece(piece) {
-      if (!pieces.offer(piece)) pieces.keep(piece, piece.length);
+      if (!pieces._offer(piece)) pieces._keep(piece, piece.length);
     },
     end: (error = DONE) => {
-      pieces.end(error);
+      pieces._end(error);
     },
   };
-  const stream = pullIterator<Message>({
-    poll: () => pieces.poll(),
-    wait: (reader) => {
-      pieces.wait(reader);
+  const stream = pullIterator<Message>(
+    () => pieces._poll(),
+    (reader) => {
+      pieces._wait(reader);
     },
-    over: (error) => error === DONE,
-    leave() {
+    (error) => error === DONE,
+    () => {
       onLeave();
       sink.end();
-      pieces.forget();
+      pieces._forget();
     },
-  });
+  );
   // Also takes a message that was whole before anybody asked for its pieces.
   const give = (message: Message): void => {
     if (message.length > 0) sink.piece(message);
     sink.end();
   };
-  return [stream, { sink, give, fail: sink.end }];
+  return [stream, { _sink: sink, give, fail: sink.end }];
 }

@@ -9,62 +9,60 @@ export interface Waiter<T> {
   fail: (error: unknown) => void;
 }
 
-/** A first-in, first-out list that does not move its items: a ring that grows. */
-export class Fifo<T> {
-  #ring: (T | undefined)[] | undefined;
-  #head = 0;
-  size = 0;
+/** How many places may be empty at the front of a list before it is moved up. */
+const SPARE = 1024;
 
-  push(item: T): void {
-    const ring = (this.#ring ??= new Array<T | undefined>(8));
-    if (this.size === ring.length) this.#resize(ring.length * 2);
-    const full = this.#ring;
-    full[(this.#head + this.size++) & (full.length - 1)] = item;
+/** A first-in, first-out list that moves its items rarely. */
+export class Fifo<T> {
+  _list: (T | undefined)[] = [];
+  /** Where the first item is. */
+  _at = 0;
+
+  get _size(): number {
+    return this._list.length - this._at;
+  }
+
+  _push(item: T): void {
+    this._list.push(item);
   }
 
   /** The first item, left where it is. */
-  peek(): T | undefined {
-    return this.size > 0 ? this.#ring?.[this.#head] : undefined;
+  _peek(): T | undefined {
+    return this._list[this._at];
   }
 
   /** Takes the first item. */
-  shift(): T | undefined {
-    const ring = this.#ring;
-    if (!ring || this.size === 0) return undefined;
-    const item = ring[this.#head];
-    ring[this.#head] = undefined;
-    this.#head = (this.#head + 1) & (ring.length - 1);
-    // The memory of a backlog is let go of with it.
-    if (--this.size === 0 && ring.length > 1024) this.clear();
+  _shift(): T | undefined {
+    const list = this._list;
+    const at = this._at;
+    if (at === list.length) return undefined;
+    // The one that waits, of one: its place is kept for the next.
+    if (list.length === 1) return list.pop();
+    const item = list[at];
+    list[at] = undefined;
+    this._at = at + 1;
+    if (this._at === list.length) this._clear();
+    else if (at > SPARE && at * 2 > list.length) {
+      this._list = this._items();
+      this._at = 0;
+    }
     return item;
   }
 
   /** What waits, in a list of its own. */
-  toArray(): T[] {
-    const ring = this.#ring ?? [];
-    return Array.from(
-      { length: this.size },
-      (_, i) => ring[(this.#head + i) & (ring.length - 1)] as T,
-    );
+  _items(): T[] {
+    return this._list.slice(this._at) as T[];
   }
 
   /** Takes an item out of the middle. */
-  remove(item: T): void {
-    const others = this.toArray().filter((one) => one !== item);
-    this.clear();
-    for (const other of others) this.push(other);
+  _remove(item: T): void {
+    this._list = this._items().filter((one) => one !== item);
+    this._at = 0;
   }
 
-  clear(): void {
-    this.#ring = undefined;
-    this.#head = this.size = 0;
-  }
-
-  #resize(length: number): void {
-    const items: (T | undefined)[] = this.toArray();
-    items.length = length;
-    this.#ring = items;
-    this.#head = 0;
+  _clear(): void {
+    this._list = [];
+    this._at = 0;
   }
 }
 
@@ -73,16 +71,16 @@ export class Fifo<T> {
  * what is left, then the error it ended with.
  */
 export class PullQueue<T> {
-  readonly items = new Fifo<T>();
-  readonly waiters = new Fifo<Waiter<T>>();
-  readonly #sizes = new Fifo<number>();
-  readonly #most: number;
-  readonly #mostBytes: number;
-  readonly #onFull: (full: boolean) => void;
+  readonly _items = new Fifo<T>();
+  readonly _sizes = new Fifo<number>();
+  readonly _waiters = new Fifo<Waiter<T>>();
+  readonly _most: number;
+  readonly _mostBytes: number;
+  readonly _onFull: (full: boolean) => void;
   /** Bytes that wait. */
-  bytes = 0;
-  #full = false;
-  #end: [error: unknown] | undefined;
+  _bytes = 0;
+  _wasFull = false;
+  _ended: [error: unknown] | undefined;
 
   /**
    * @param most items, or
@@ -90,63 +88,64 @@ export class PullQueue<T> {
    * @param onFull told when it is full (`true`), and when half of it has been taken (`false`)
    */
   constructor(most: number, mostBytes: number, onFull: (full: boolean) => void) {
-    this.#most = most;
-    this.#mostBytes = mostBytes;
-    this.#onFull = onFull;
+    this._most = most;
+    this._mostBytes = mostBytes;
+    this._onFull = onFull;
   }
 
   /** Whether no more should be kept. */
-  get full(): boolean {
-    return this.items.size >= this.#most || this.bytes >= this.#mostBytes;
+  get _full(): boolean {
+    return this._items._size >= this._most || this._bytes >= this._mostBytes;
   }
 
   /** Gives the item to the first who waits, if someone does. */
-  offer(item: T): boolean {
-    const waiter = this.waiters.shift();
+  _offer(item: T): boolean {
+    const waiter = this._waiters._shift();
     waiter?.give(item);
     return waiter !== undefined;
   }
 
   /** Keeps the item for later. */
-  keep(item: T, bytes: number): void {
-    this.items.push(item);
-    this.#sizes.push(bytes);
-    this.bytes += bytes;
-    if (!this.#full && this.full) this.#onFull((this.#full = true));
+  _keep(item: T, bytes: number): void {
+    this._items._push(item);
+    this._sizes._push(bytes);
+    this._bytes += bytes;
+    if (!this._wasFull && this._full) this._onFull((this._wasFull = true));
   }
 
   /** Takes the first item, where there is one. */
-  poll(): T | undefined {
-    if (this.items.size === 0) return undefined;
-    const item = this.items.shift();
-    this.bytes -= this.#sizes.shift() as number;
-    this.#relieve();
+  _poll(): T | undefined {
+    const bytes = this._sizes._shift();
+    if (bytes === undefined) return undefined;
+    this._bytes -= bytes;
+    const item = this._items._shift();
+    if (this._wasFull) this._relieve();
     return item;
   }
 
   /** The waiter gets the first item now, or the next that comes, or the error of the end. */
-  wait(waiter: Waiter<T>): void {
-    if (this.items.size > 0) waiter.give(this.poll() as T);
-    else if (this.#end) waiter.fail(this.#end[0]);
-    else this.waiters.push(waiter);
+  _wait(waiter: Waiter<T>): void {
+    if (this._items._size > 0) waiter.give(this._poll() as T);
+    else if (this._ended) waiter.fail(this._ended[0]);
+    else this._waiters._push(waiter);
   }
 
   /** Forgets what waits. */
-  forget(): void {
-    this.items.clear();
-    this.#sizes.clear();
-    this.bytes = 0;
-    this.#relieve();
+  _forget(): void {
+    this._items._clear();
+    this._sizes._clear();
+    this._bytes = 0;
+    this._relieve();
   }
 
   /** Nothing more comes: those who wait get `pending`, later ones `error`. */
-  end(error: unknown, pending = error): void {
-    this.#end ??= [error];
-    for (let waiter; (waiter = this.waiters.shift());) waiter.fail(pending);
+  _end(error: unknown, pending = error): void {
+    this._ended ??= [error];
+    for (let waiter; (waiter = this._waiters._shift());) waiter.fail(pending);
   }
 
-  #relieve(): void {
-    if (!this.#full || this.items.size > this.#most / 2 || this.bytes > this.#mostBytes / 2) return;
-    this.#onFull((this.#full = false));
+  _relieve(): void {
+    if (this._wasFull && this._items._size <= this._most / 2 && this._bytes <= this._mostBytes / 2)
+      this._onFull((this._wasFull = false));
   }
 }

@@ -8,9 +8,9 @@ import { Fifo } from './queues.js';
 export type SendTask = () => void | Promise<void>;
 
 interface Slot {
-  readonly tasks: Fifo<SendTask>;
+  readonly _tasks: Fifo<SendTask>;
   /** Whether more pieces of this message will follow. */
-  open: boolean;
+  _open: boolean;
 }
 
 /**
@@ -18,81 +18,67 @@ interface Slot {
  * the messages of later calls wait for it.
  */
 export class SendQueue {
-  readonly #slots = new Fifo<Slot>();
+  readonly _slots = new Fifo<Slot>();
   /** The message whose pieces are still coming. */
-  #open: Slot | undefined;
-  #running: Promise<void> | undefined;
-  #idlers: (() => void)[] = [];
+  _inPieces: Slot | undefined;
+  _running: Promise<void> | undefined;
+  _idlers: (() => void)[] = [];
 
   /** Whether a message can go out now, without waiting for others. */
-  get idle(): boolean {
-    return this.#slots.size === 0;
+  get _idle(): boolean {
+    return this._slots._size === 0;
   }
 
-  /** Whether a message in pieces has been begun by a call, and not ended. */
-  get inPieces(): boolean {
-    return this.#open !== undefined;
-  }
-
-  /** A whole message. */
-  add(task: SendTask): void {
-    this.#enter(this.#newSlot(false), task);
-  }
-
-  /** A piece of the message in pieces, or its first. */
-  addPiece(task: SendTask, last: boolean): void {
-    const slot = this.#open ?? this.#newSlot(true);
-    slot.open = !last;
-    this.#open = last ? undefined : slot;
-    this.#enter(slot, task);
+  /**
+   * Adds a message, or a piece of one.
+   * @param open whether more pieces will follow; undefined for a whole message
+   */
+  _add(task: SendTask, open?: boolean): void {
+    let slot = open === undefined ? undefined : this._inPieces;
+    if (!slot) this._slots._push((slot = { _tasks: new Fifo(), _open: false }));
+    if (open !== undefined) {
+      slot._open = open;
+      this._inPieces = open ? slot : undefined;
+    }
+    slot._tasks._push(task);
+    this._run();
   }
 
   /** Resolves once everything that can be sent has been: an unfinished message may be left. */
-  whenSettled(): Promise<void> | undefined {
+  _whenSettled(): Promise<void> | undefined {
     return (
-      this.#running &&
+      this._running &&
       new Promise((resolve) => {
-        this.#idlers.push(resolve);
+        this._idlers.push(resolve);
       })
     );
   }
 
   /** Forgets what waits; a task that runs is left to end by itself. */
-  clear(): void {
-    this.#slots.clear();
-    this.#open = undefined;
-    this.#settle();
-  }
-
-  #newSlot(open: boolean): Slot {
-    const slot = { tasks: new Fifo<SendTask>(), open };
-    this.#slots.push(slot);
-    return slot;
-  }
-
-  #enter(slot: Slot, task: SendTask): void {
-    slot.tasks.push(task);
-    this.#run();
+  _forget(): void {
+    this._slots._clear();
+    this._inPieces = undefined;
+    this._settle();
   }
 
   /** Runs what can run; a task that takes its time calls this again at its end. */
-  #run(): void {
-    for (let slot; !this.#running && (slot = this.#slots.peek());) {
-      const task = slot.tasks.shift();
+  _run(): void {
+    for (let slot; !this._running && (slot = this._slots._peek());) {
+      const task = slot._tasks._shift();
       if (task) {
-        this.#running = task()?.then(() => {
-          this.#running = undefined;
-          this.#run();
+        this._running = task()?.then(() => {
+          this._running = undefined;
+          this._run();
         });
-      } else if (slot.open) break;
-      else this.#slots.shift();
+      } else if (slot._open) break;
+      else this._slots._shift();
     }
-    if (!this.#running) this.#settle();
+    if (!this._running) this._settle();
   }
 
-  #settle(): void {
-    const idlers = this.#idlers;
-    this.#idlers = [];
+  _settle(): void {
+    const idlers = this._idlers;
+    this._idlers = [];
     for (const idler of idlers) idler();
   }
 }

@@ -1,69 +1,57 @@
 /**
- * Time: one timer that judges late rather than wrongly, and hooks that do not take for ever.
+ * Time: timers that judge late rather than wrongly, and hooks that do not take for ever.
  * @packageDocumentation
  */
 
 /**
- * Something with a timer, which rings after the event loop has had a turn to read what arrived
- * while it was busy: a timer that fires late must not take waiting bytes for silence.
+ * A timer that rings after the event loop has had a turn to read what arrived while it was busy: one
+ * that fires late must not take waiting bytes for silence.
  */
-export abstract class Alarm {
-  #timer: NodeJS.Timeout | undefined;
-  #turn: NodeJS.Immediate | undefined;
-  #held: boolean;
+export class Alarm<T> {
+  _timer: NodeJS.Timeout | undefined;
+  _turn: NodeJS.Immediate | undefined;
+  readonly _owner: T;
+  readonly _ring: (owner: T) => void;
+  _held: boolean;
 
-  /** @param held whether the process lives on for its rings */
-  constructor(held = true) {
-    this.#held = held;
-  }
-
-  /** The time has come. */
-  protected abstract ring(): void;
-
-  /** Whether it waits to ring. */
-  get pending(): boolean {
-    return this.#timer !== undefined;
+  /**
+   * @param owner given to `ring` when the time has come
+   * @param held whether the process lives on for it
+   */
+  constructor(owner: T, ring: (owner: T) => void, held: boolean) {
+    this._owner = owner;
+    this._ring = ring;
+    this._held = held;
   }
 
   /** Rings in `ms` milliseconds, and not when it was to before. */
-  set(ms: number): void {
-    this.clear();
-    this.#timer = setTimeout(onTime, ms, this);
-    if (!this.#held) this.#timer.unref();
+  _set(ms: number): void {
+    this._clear();
+    this._timer = setTimeout(onTime, ms, this);
+    this._hold(this._held);
   }
 
-  clear(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    if (this.#turn) clearImmediate(this.#turn);
-    this.#timer = this.#turn = undefined;
+  _clear(): void {
+    clearTimeout(this._timer);
+    clearImmediate(this._turn);
+    this._timer = this._turn = undefined;
   }
 
-  /** Lets the process live on for its rings (`true`) or not (`false`). */
-  hold(alive: boolean): void {
-    this.#held = alive;
-    if (alive) this.#timer?.ref();
-    else this.#timer?.unref();
-  }
-
-  /** @internal */
-  onTime(): void {
-    this.#turn = setImmediate(onTurn, this);
-  }
-
-  /** @internal */
-  onTurn(): void {
-    this.#timer = this.#turn = undefined;
-    this.ring();
+  /** Lets the process live on for its ring (`true`) or not (`false`). */
+  _hold(alive: boolean): void {
+    this._held = alive;
+    this._timer?.[alive ? 'ref' : 'unref']();
   }
 }
 
-const onTime = (alarm: Alarm): void => {
-  alarm.onTime();
-};
+function onTime<T>(alarm: Alarm<T>): void {
+  alarm._turn = setImmediate(onTurn as typeof onTurn<T>, alarm);
+}
 
-const onTurn = (alarm: Alarm): void => {
-  alarm.onTurn();
-};
+function onTurn<T>(alarm: Alarm<T>): void {
+  alarm._timer = alarm._turn = undefined;
+  alarm._ring(alarm._owner);
+}
 
 /**
  * Runs a user's hook that may take its time, then goes on; a throw, or `limit` milliseconds, do not

@@ -16,17 +16,17 @@ import { readBuffer } from './wasm.js';
 /** What {@link openTransport} needs besides the options. */
 export interface OpenContext {
   /** Aborts the attempt: the socket is destroyed, the promise rejects with the reason. */
-  readonly signal?: AbortSignal | undefined;
+  readonly _signal?: AbortSignal | undefined;
   /** Told as the attempt gets on. */
-  onPhase?: (phase: Phase) => void;
+  _onPhase?: (phase: Phase) => void;
   /** Told of the socket as soon as there is one. */
-  onTransport?: (transport: Duplex) => void;
+  _onTransport?: (transport: Duplex) => void;
 }
 
 /** Takes what a transport reads. A chunk may be overwritten once the call returns. */
 export interface ChunkTaker {
   /** @returns false where no more is wanted for now */
-  onChunk: (chunk: Buffer) => unknown;
+  _onChunk: (chunk: Buffer) => unknown;
 }
 
 let net: typeof Net | undefined;
@@ -49,19 +49,19 @@ export async function openTransport(
   // Loaded only when used: importing this package costs neither.
   net ??= await import('node:net');
   const { connect } = ssl ? (tls ??= await import('node:tls')) : net;
-  context.signal?.throwIfAborted();
+  context._signal?.throwIfAborted();
   if (localAddress && !net.isIP(localAddress)) {
     throw mustBe('localAddress', 'an IP address', localAddress);
   }
   const phase = net.isIP(host) ? 'tcp' : 'dns';
   const buffer = readBuffer();
   const tap: { taker: ChunkTaker } = {
-    taker: { onChunk: (chunk) => socket.push(Buffer.from(chunk)) },
+    taker: { _onChunk: (chunk) => socket.push(Buffer.from(chunk)) },
   };
   const onread = {
     buffer,
     // A full stream wants no more; a taker that does not pauses the socket itself.
-    callback: (bytes: number): boolean => tap.taker.onChunk(buffer.subarray(0, bytes)) !== false,
+    callback: (bytes: number): boolean => tap.taker._onChunk(buffer.subarray(0, bytes)) !== false,
   };
   const lookup: LookupFunction | undefined =
     options.lookup &&
@@ -77,7 +77,7 @@ export async function openTransport(
   }
   socket.setNoDelay(true);
   taps.set(socket, tap);
-  context.onTransport?.(socket);
+  context._onTransport?.(socket);
   await opened(socket, remote, phase, context);
   return socket;
 }
@@ -101,10 +101,10 @@ const socketSettings = (
 
 function opened(socket: Socket, remote: Remote, first: Phase, context: OpenContext): Promise<void> {
   const { ssl } = remote;
-  const { signal } = context;
+  const { _signal: signal } = context;
   let phase = first;
   const reach = (next: Phase): void => {
-    context.onPhase?.((phase = next));
+    context._onPhase?.((phase = next));
   };
   reach(first);
   return new Promise<void>((resolve, reject) => {
@@ -162,8 +162,8 @@ export function readTransport(transport: Duplex, taker: ChunkTaker): void {
   if (tap) {
     const waiting = transport.read() as Buffer | null;
     tap.taker = taker;
-    if (waiting !== null) taker.onChunk(waiting);
-  } else transport.on('data', (chunk: Buffer) => taker.onChunk(chunk));
+    if (waiting !== null) taker._onChunk(waiting);
+  } else transport.on('data', (chunk: Buffer) => taker._onChunk(chunk));
   transport.resume();
 }
 
@@ -172,54 +172,50 @@ interface HandleOwner extends Duplex {
   readonly _handle?: { readonly bytesWritten?: number; readonly writeQueueSize?: number } | null;
 }
 
-/** Writes packed frames to a transport, and tells when it has taken them. */
-export class TransportSink implements ByteSink {
-  readonly #transport: Duplex;
+/** Writes packed frames to a transport, and tells when it has taken them: a part of a connection. */
+export abstract class TransportSink implements ByteSink {
+  declare _transport: Duplex;
   /** A foreign stream may keep what it was given: then nothing is lent. */
-  readonly #lends: boolean;
-  #lent: (() => void) | undefined;
-  #written = 0;
+  _lends = false;
+  _lent: (() => void) | undefined;
+  _written = 0;
   /** Made with the first write. */
-  #onWritten: (() => void) | undefined;
-  /** Told when something that was written has been taken. */
-  owner: { onTaken: () => void } | undefined;
+  _onWritten: (() => void) | undefined;
 
-  constructor(transport: Duplex) {
-    this.#transport = transport;
-    this.#lends = taps.has(transport);
-  }
+  /** Something that was written has been taken. */
+  abstract _onTaken(): void;
 
   /**
    * Bytes written that the kernel has taken, as far as can be seen. A stream tells only when all
    * that it was given is gone; its handle tells meanwhile.
    */
-  get taken(): number {
-    const transport: HandleOwner = this.#transport;
-    const { bytesWritten = this.#written, writeQueueSize = transport.writableLength } =
+  get _taken(): number {
+    const transport: HandleOwner = this._transport;
+    const { bytesWritten = this._written, writeQueueSize = transport.writableLength } =
       transport._handle ?? {};
     return bytesWritten - writeQueueSize;
   }
 
   /** Writes; `free` gives the bytes back once they may be overwritten, where this returns false. */
   write(bytes: Buffer, free: () => void): boolean {
-    const transport = this.#transport;
+    const transport = this._transport;
     if (!transport.writable) return true;
-    this.#written += bytes.length;
+    this._written += bytes.length;
     // Behind bytes that wait already, these would keep a slab for as long as those do.
-    const lend = this.#lends && !this.#lent;
-    transport.write(lend ? bytes : Buffer.from(bytes), (this.#onWritten ??= this.#makeOnWritten()));
+    const lend = this._lends && !this._lent;
+    transport.write(lend ? bytes : Buffer.from(bytes), (this._onWritten ??= this._makeOnWritten()));
     // For TCP, nothing waiting means that the kernel has taken it.
     const direct = transport.writableLength === 0 && !('encrypted' in transport);
     if (!lend || direct) return true;
-    this.#lent = free;
+    this._lent = free;
     return false;
   }
 
-  #makeOnWritten(): () => void {
-    const transport = this.#transport;
+  _makeOnWritten(): () => void {
+    const transport = this._transport;
     const release = (): void => {
-      const free = this.#lent;
-      this.#lent = undefined;
+      const free = this._lent;
+      this._lent = undefined;
       free?.();
     };
     transport.once('close', release);
@@ -227,7 +223,10 @@ export class TransportSink implements ByteSink {
       // What a destroyed stream gives back has not been taken; `close` follows.
       if (transport.destroyed) return;
       if (transport.writableLength === 0) release();
-      this.owner?.onTaken();
+      this._onTaken();
     };
   }
 }
+
+/** Whether a transport was made here: then what it is given may be overwritten once it is taken. */
+export const isOurs = (transport: Duplex): boolean => taps.has(transport);

@@ -20,6 +20,11 @@ export const mustBe = <E extends Error = TypeError>(
   wrong: (message: string) => TypeError | E = wrongType,
 ): TypeError | E => wrong(`${what} must be ${expected}, got ${describeValue(got)}`);
 
+/** @throws TypeError unless it is of this type, or left out */
+export function checkType(what: string, value: unknown, type: string): void {
+  if (value !== undefined && typeof value !== type) throw mustBe(what, `a ${type}`, value);
+}
+
 /** Whether a value is an integer within bounds. */
 export const isWithin = (value: unknown, least: number, most: number): value is number =>
   Number.isInteger(value) && (value as number) >= least && (value as number) <= most;

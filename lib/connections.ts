@@ -1,0 +1,235 @@
+/**
+ * A connection: one record, on which the files of this layer work, each on its own part of it.
+ * (Names that begin with `_` are shortened when the package is built.)
+ * @packageDocumentation
+ */
+import { SocketState, StatusCodes } from './enumerations.js';
+import type { ConnectionClosed } from './exceptions.js';
+import type { Frames } from './freams.js';
+import type { Numbers } from './options.js';
+import type { CloseInfo, Data, Extension, Message } from './parts.js';
+import type { PieceSink } from './assemblies.js';
+import type { PullQueue } from './queues.js';
+import type { SendQueue } from './sends.js';
+import type { Alarm } from './timers.js';
+import { TransportSink, type ChunkTaker } from './transports.js';
+import { connectionClosed, tell } from './values.js';
+
+/** A listener of messages. */
+export type MessageListener = (data: Message, isBinary: boolean) => void;
+
+/** An emitter of messages. */
+export interface Audience {
+  emit: (event: 'message', data: Message, isBinary: boolean) => boolean;
+  listenerCount: (event: 'message') => number;
+  listeners: (event: 'message') => unknown[];
+  off: (event: 'message', listener: MessageListener, context: unknown, once: boolean) => unknown;
+}
+
+/** A call that waits: it is settled at the latest when the connection ends. */
+export interface Settler {
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+/** A ping that waits for its pong. */
+export interface Ping {
+  readonly payload: Buffer;
+  readonly sentAt: number;
+  resolve: (latency: number) => void;
+  reject: (error: unknown) => void;
+}
+
+/** Where the pieces of a message to send come from. */
+export interface Source {
+  next: () => Promise<IteratorResult<Data>> | IteratorResult<Data>;
+  return?: () => unknown;
+}
+
+/** What compresses outgoing messages. */
+export interface Compression {
+  readonly _extension: Extension;
+  /** Bytes below which a message goes out as it is. */
+  readonly _threshold: number;
+  /** Whether the message under way is compressed. */
+  _active: boolean;
+}
+
+interface CloseBody {
+  readonly code: number;
+  readonly reason: string;
+}
+
+const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
+
+/** One connection. What an idle one can do without is made when it is needed. */
+export abstract class Connection extends TransportSink implements ChunkTaker {
+  readonly _numbers: Numbers;
+  readonly _autoPong: boolean;
+  declare _frames: Frames;
+  _compression: Compression | undefined;
+  _beforeClose: ((code: number, reason: string) => void | Promise<void>) | undefined;
+  _afterClose: ((info: CloseInfo) => void | Promise<void>) | undefined;
+
+  // ---- its life ----
+
+  _state = SocketState.zero;
+  /** Who emits its events. */
+  _emitters: Audience[];
+  _info: CloseInfo | undefined;
+  _closed: Promise<CloseInfo> | undefined;
+  _settle: ((info: CloseInfo) => void) | undefined;
+  /** Whether the process lives on for it. */
+  _held = true;
+
+  // ---- reading: flows.ts ----
+
+  _reading = false;
+  _paused = false;
+  _userPaused = false;
+  _fullQueues = 0;
+  /** Whether the codec works on a large message. */
+  _working = false;
+
+  // ---- life and silence: alives.ts ----
+
+  _watch: Alarm<Connection> | undefined;
+  _lastHeard = 0;
+  /** Whether silence has asked for a ping, and when the kernel had taken it: then its clock runs. */
+  _pinged = false;
+  _pingTaken = 0;
+  /** When the watch should ring. */
+  _dueAt = 0;
+  /** Bytes that waited when last looked at, and those that had gone. */
+  _backlog = 0;
+  _gone = 0;
+  _pings: Ping[] | undefined;
+  _owedPong: Buffer | undefined;
+
+  // ---- receiving: inboxes.ts ----
+
+  /** Whether listeners must wait: it is not open yet. */
+  _quiet: boolean;
+  _queue: PullQueue<Message> | undefined;
+  /** Listeners that have not been shown yet what waited when they came. */
+  _latecomers: (() => void)[] | undefined;
+  /** Who gets the pieces of the message under way. */
+  _streaming: PieceSink | undefined;
+  /** Whether someone has pulled since listeners are attached: then all is kept. */
+  _pulled = false;
+  _everPulled = false;
+  _pulledSinceEmpty = false;
+  /** Whether nothing is kept until the next pull. */
+  _forgetful = false;
+
+  // ---- sending: outboxes.ts ----
+
+  /** The order of sends; made when one has to wait for another. */
+  _order: SendQueue | undefined;
+  /** Sends that wait for their turn. */
+  _waiting: Set<Settler> | undefined;
+  _sources: Set<Source> | undefined;
+  /** Sends that wait for room. */
+  _drains: Settler[] | undefined;
+  /** What a message in pieces has left of a character so far, where it is text. */
+  _tail: Buffer | undefined;
+
+  // ---- ending: closings.ts ----
+
+  /** Whether it has begun to end: nothing more can be sent. */
+  _begun = false;
+  /** Whether our Close frame has gone out: nothing may follow (RFC 6455 section 5.5.1). */
+  _sent = false;
+  _called = false;
+  /** Whether `beforeClose` is at work: it may still send. */
+  _hooked = false;
+  _terminated = false;
+  _finished = false;
+  /** Whether nothing more comes. */
+  _over = false;
+  _received: CloseBody | undefined;
+  _intended: CloseBody | undefined;
+  _initiatedBy: 'local' | 'remote' | undefined;
+  _error: Error | undefined;
+  /** Messages that came after our Close frame, and were dropped. */
+  _discarded = 0;
+  /** What bounds opening, and later closing. */
+  _deadline: Pick<Alarm<never>, '_hold' | '_clear'> | undefined;
+
+  /** @param quiet whether listeners must wait for its opening */
+  constructor(numbers: Numbers, autoPong: boolean, quiet: boolean, emitters: Audience[]) {
+    super();
+    this._numbers = numbers;
+    this._autoPong = autoPong;
+    this._quiet = quiet;
+    this._emitters = emitters;
+  }
+
+  /** Takes what the transport has read. */
+  abstract _onChunk(chunk: Buffer): void;
+
+  /** The connection cannot go on. */
+  abstract _fail(error: Error): void;
+}
+
+/** Tells listeners; what they throw is theirs. */
+export function tellAll(c: Connection, ...args: unknown[]): void {
+  for (const emitter of c._emitters) tell(emitter, ...args);
+}
+
+/** Moves on to a later state; a state once left never comes back. */
+export function move(c: Connection, next: SocketState): void {
+  const previous = c._state;
+  if (next <= previous) return;
+  c._state = next;
+  tellAll(c, 'state', next, previous);
+}
+
+/** Resolves once all is over. Made when somebody asks. */
+export function closedOf(c: Connection): Promise<CloseInfo> {
+  return (c._closed ??= c._info
+    ? Promise.resolve(c._info)
+    : new Promise((resolve) => {
+        c._settle = resolve;
+      }));
+}
+
+/** All is over: tells it, once. */
+export function conclude(c: Connection, info: CloseInfo): void {
+  c._info = info;
+  tellAll(c, 'close', info.code, info.reason, info);
+  c._settle?.(info);
+}
+
+/** What a Close frame said, where one has come. */
+export const closeBody = (c: Connection): CloseBody => c._received ?? NO_CLOSE;
+
+/** What a call gets that comes too late. */
+export function refusal(c: Connection): ConnectionClosed {
+  const { code, reason } = c._received ?? (c._error ? undefined : c._intended) ?? NO_CLOSE;
+  return connectionClosed(code, reason, c._error);
+}
+
+/** Whether messages can still be sent. */
+export const sendable = (c: Connection): boolean => !c._begun && (!c._called || c._hooked);
+
+/** Bytes that wait to be sent. */
+export const buffered = (c: Connection): number => c._frames.pending + c._transport.writableLength;
+
+/** Whether more bytes wait to be sent than should. */
+export const crowded = (c: Connection): boolean => buffered(c) > c._numbers.highWaterMark;
+
+/** Lets the process live on for the connection, or not. */
+export function hold(c: Connection, alive: boolean): void {
+  c._held = alive;
+  c._deadline?._hold(alive);
+  // A stream that is not a socket may have neither.
+  const stream = c._transport as Partial<Record<'ref' | 'unref', () => void>> | undefined;
+  stream?.[alive ? 'ref' : 'unref']?.();
+}
+
+/** A promise that may be rejected, but ends no process when nobody looks at it. */
+export function quietly<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
