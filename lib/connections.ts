@@ -12,7 +12,7 @@ import type { PieceSink } from './assemblies.js';
 import type { PullQueue } from './queues.js';
 import type { SendQueue } from './sends.js';
 import type { Alarm } from './timers.js';
-import { TransportSink, type ChunkTaker } from './transports.js';
+import { Transporter } from './transports.js';
 import { connectionClosed, tell } from './values.js';
 
 /** A listener of messages. */
@@ -63,7 +63,7 @@ interface CloseBody {
 const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
 
 /** One connection. What an idle one can do without is made when it is needed. */
-export abstract class Connection extends TransportSink implements ChunkTaker {
+export abstract class Connection extends Transporter {
   readonly _numbers: Numbers;
   readonly _autoPong: boolean;
   declare _frames: Frames;
@@ -164,9 +164,6 @@ export abstract class Connection extends TransportSink implements ChunkTaker {
     this._quiet = quiet;
     this._emitters = emitters;
   }
-
-  /** Takes what the transport has read. */
-  abstract _onChunk(chunk: Buffer): void;
 
   /** The connection cannot go on. */
   abstract _fail(error: Error): void;

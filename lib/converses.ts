@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { checkClose, close, endWith, fail, terminate } from './closings.js';
 import { closedOf, hold, move, refusal, tellAll } from './connections.js';
-import { Core, setTransport, start } from './cores.js';
+import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState, StatusCodes } from './enumerations.js';
 import { ConnectionError, InvalidStateError } from './exceptions.js';
@@ -247,6 +247,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       throw await this.#openingFailed(attempt, error as Error);
     } finally {
       attempt._end();
+      if (c._deadline === attempt._alarm) c._deadline = undefined;
       this.#attempt = undefined;
     }
     return this;
@@ -360,7 +361,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     attempt._check();
     const transport = await this.#connect(attempt);
     this.#transport = transport;
-    setTransport(c, transport);
+    c._transport = transport;
     hold(c, c._held);
     attempt._onTransport(transport);
     attempt._check();

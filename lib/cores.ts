@@ -2,7 +2,6 @@
  * A connection at work: what the codec and the transport tell it, and which file does what about it.
  * @packageDocumentation
  */
-import type { Duplex } from 'node:stream';
 import { payPong, takePing, takePong } from './alives.js';
 import { broken, end, fail, finish, takeClose } from './closings.js';
 import { Connection, tellAll } from './connections.js';
@@ -11,12 +10,6 @@ import type { Frames, FramesHost } from './freams.js';
 import { deliver } from './inboxes.js';
 import { relieve } from './outboxes.js';
 import type { Message } from './parts.js';
-import { isOurs } from './transports.js';
-
-/** Where a transport keeps the connection that it belongs to: its listeners serve all of them. */
-const CORE = Symbol('aiowebsocket');
-
-type CoreTransport = Duplex & { [CORE]?: Core };
 
 /** The connection, with what happens to it. */
 export class Core extends Connection implements FramesHost {
@@ -29,8 +22,23 @@ export class Core extends Connection implements FramesHost {
     if (relieve(this)) tellAll(this, 'drain');
   }
 
-  override _onChunk(chunk: Buffer): void {
-    takeChunk(this, chunk);
+  override _onChunk(chunk: Buffer): unknown {
+    if (this._reading) takeChunk(this, chunk);
+    // It waits in the stream for its turn.
+    else return this._transport.push(Buffer.from(chunk));
+    return undefined;
+  }
+
+  override _onEnd(): void {
+    end(this);
+  }
+
+  override _onError(cause: Error): void {
+    broken(this, cause);
+  }
+
+  override _onClose(): void {
+    finish(this);
   }
 
   _onMessage(message: Message, bytes: number): void {
@@ -60,23 +68,15 @@ export class Core extends Connection implements FramesHost {
   }
 }
 
-/** Gives the connection its byte stream, which it writes to from now on. */
-export function setTransport(c: Core, transport: Duplex): void {
-  c._transport = transport;
-  c._lends = isOurs(transport);
-}
-
 /**
- * Gives it its codec, and begins to read in the next turn of the event loop: listeners attached in
- * this turn, and promises that resolve in it, must miss nothing.
+ * Joins a connection with its codec, and begins to read in the next turn of the event loop:
+ * listeners attached in this turn, and promises that resolve in it, must miss nothing.
  * @param head bytes that came before
  */
 export function start(c: Core, frames: Frames, head?: Buffer): void {
-  const transport: CoreTransport = c._transport;
   c._frames = frames;
   frames.attach(c);
-  transport[CORE] = c;
-  transport.on('end', onEnd).on('error', onError).on('close', onClose);
+  c._own();
   setImmediate(read, c, head);
 }
 
@@ -88,16 +88,4 @@ function read(c: Core, head: Buffer | undefined): void {
     // A foreign stream may have ended before anybody listened.
     if (transport.readableEnded) end(c);
   }
-}
-
-function onEnd(this: CoreTransport): void {
-  end(this[CORE]!);
-}
-
-function onError(this: CoreTransport, cause: Error): void {
-  broken(this[CORE]!, cause);
-}
-
-function onClose(this: CoreTransport): void {
-  finish(this[CORE]!);
 }

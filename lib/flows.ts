@@ -5,7 +5,6 @@
  */
 import { heard, listen } from './alives.js';
 import type { Connection } from './connections.js';
-import { readTransport } from './transports.js';
 
 /** Begins to read; `head` came before. */
 export function startReading(c: Connection, head: Buffer | undefined): void {
@@ -13,7 +12,7 @@ export function startReading(c: Connection, head: Buffer | undefined): void {
   c._reading = true;
   updateFlow(c);
   if (head?.length) takeChunk(c, head);
-  readTransport(transport, c);
+  c._read();
   if (c._paused) transport.pause();
   else goOn(c);
 }

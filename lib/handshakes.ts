@@ -2,7 +2,7 @@
  * The opening handshake (RFC 6455 section 4). Mirrors `aiowebsocket/handshakes.py`.
  * @packageDocumentation
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { readBody, readUntil } from './bodies.js';
@@ -24,10 +24,8 @@ import {
   header,
   headerTokens,
   KEY,
-  newHeaders,
   PROTOCOL,
   requestFields,
-  type Headers,
 } from './requests.js';
 import { randomWord } from './random.js';
 import { refusal, responseReader, type HandShakeResponse } from './responses.js';
@@ -44,7 +42,7 @@ export interface HandShakeEvents {
 }
 
 const ACCEPT = `${SEC}Accept`;
-const NO_HEADERS: Headers = newHeaders();
+const NO_HEADERS: HeaderList = [];
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /**
@@ -59,8 +57,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   declare protected readonly options: HandShakeOptions;
   readonly #numbers: Numbers;
   /** The fields of the request that was sent: what the answer is judged against. */
-  #sent: Headers = NO_HEADERS;
+  #sent: HeaderList = NO_HEADERS;
   #requestLine: string | undefined;
+  #key = '';
   /** @internal Why the server's answer was refused, while its body is read. */
   refused: Promise<HandShakeError> | undefined;
   /** @internal What of permessage-deflate was agreed on. */
@@ -81,10 +80,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws TypeError or RangeError that names the option
    */
   static check(remote: Remote, options: HandShakeOptions): void {
-    const { headers, unionHeader, origin, protocols, compression } = options;
-    // With nothing of the user's in it there is nothing to find.
-    if (!(headers ?? unionHeader ?? origin ?? protocols ?? compression ?? remote.userinfo)) return;
-    checkProtocols(protocols);
+    if (isPlain(remote, options)) return;
+    checkProtocols(options.protocols);
     const { requestLine = 'GET / HTTP/1.1', fields } = requestFields(remote, options, newKey);
     checkHead(composeHead(requestLine, fields));
   }
@@ -101,8 +98,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {TypeError} when the composed head is not what RFC 6455 section 4.1 asks for
    */
   async shake(): Promise<void> {
-    const head = await this.shakeHeaders();
-    this.#sent = checkHead(head);
+    const composed = this.shakeHeaders();
+    const head = typeof composed === 'string' ? composed : await composed;
+    this.#sent = this.#isPlain ? [[KEY, this.#key]] : checkHead(head);
     tell(this, 'request', head);
     this.transport.write(head);
   }
@@ -141,7 +139,23 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const extensions = this.selectExtensions(response);
     // What has been judged is let go of: connections that stay open are many.
     this.#sent = NO_HEADERS;
-    return Object.assign(response, { subprotocol, extensions });
+    this.#key = '';
+    response._rest();
+    response.subprotocol = subprotocol;
+    response.extensions = extensions;
+    return response;
+  }
+
+  /** Whether the request is our own work: then it has been checked by our tests. */
+  get #isPlain(): boolean {
+    const { shakeHeaders, requestHeaders, requestLine, createKey } = HandShake.prototype;
+    return (
+      isPlain(this.remote, this.options) &&
+      this.shakeHeaders === shakeHeaders &&
+      this.requestHeaders === requestHeaders &&
+      this.requestLine === requestLine &&
+      this.createKey === createKey
+    );
   }
 
   // ---- hooks: the request ----
@@ -153,7 +167,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
   /** The fields of the request, in order. Extend: `[...super.requestHeaders(), ['X-A', 'b']]`. */
   protected requestHeaders(): HeaderList {
-    const head = requestFields(this.remote, this.options, () => this.createKey());
+    const head = requestFields(this.remote, this.options, () => (this.#key = this.createKey()));
     this.#requestLine = head.requestLine;
     return head.fields;
   }
@@ -167,20 +181,20 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
   /** @throws {HandShakeError} unless the status is 101 */
   protected verifyStatus(response: HandShakeResponse): void {
-    const { status, statusText } = response;
+    const { status } = response;
     if (status !== 101) {
-      throw refusal('STATUS', `HTTP ${status} ${statusText}, not 101`, response);
+      throw refusal('STATUS', `HTTP ${status} ${response.statusText}, not 101`, response);
     }
   }
 
   /** @throws {HandShakeError} unless Upgrade is `websocket` and Connection holds `upgrade` */
   protected verifyUpgrade(response: HandShakeResponse): void {
-    const { headers } = response;
+    const fields = response.rawHeaders;
     // The value itself, not one of a list: an empty element beside it is one too many.
-    if (header(headers, 'Upgrade')?.toLowerCase() !== 'websocket') {
+    if (header(fields, 'Upgrade')?.toLowerCase() !== 'websocket') {
       throw wrongField('UPGRADE', response, 'Upgrade', '"websocket"');
     }
-    if (!hasToken(headers, 'Connection', 'upgrade')) {
+    if (!hasToken(fields, 'Connection', 'upgrade')) {
       throw wrongField('UPGRADE', response, 'Connection', '"upgrade"');
     }
   }
@@ -188,10 +202,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** @throws {HandShakeError} unless Sec-WebSocket-Accept answers our key, byte for byte */
   protected verifyAccept(response: HandShakeResponse): void {
     const key = header(this.#sent, KEY) ?? '';
-    const expected = createHash('sha1')
-      .update(key + GUID)
-      .digest('base64');
-    if (header(response.headers, ACCEPT) !== expected) {
+    const expected = hash('sha1', key + GUID, 'base64');
+    if (header(response.rawHeaders, ACCEPT) !== expected) {
       throw wrongField('ACCEPT', response, ACCEPT, expected);
     }
   }
@@ -201,7 +213,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {HandShakeError} when it was not offered (RFC 6455 section 4.1)
    */
   protected selectSubprotocol(response: HandShakeResponse): string {
-    const chosen = header(response.headers, PROTOCOL);
+    const chosen = header(response.rawHeaders, PROTOCOL);
     if (chosen === undefined) return '';
     const offered = headerTokens(this.#sent, PROTOCOL);
     if (!offered.includes(chosen)) {
@@ -215,7 +227,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {HandShakeError} when the server's choice fits nothing that was offered
    */
   protected selectExtensions(response: HandShakeResponse): string {
-    const [chosen, another] = headerTokens(response.headers, EXTENSIONS);
+    const [chosen, another] = headerTokens(response.rawHeaders, EXTENSIONS);
     if (chosen === undefined) return '';
     this.deflate = parseAnswer(chosen, parseOffers(headerTokens(this.#sent, EXTENSIONS)));
     if (!this.deflate || another !== undefined) {
@@ -225,8 +237,22 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   }
 }
 
-const newKey = (): string =>
-  Buffer.from(Int32Array.from({ length: 4 }, randomWord).buffer).toString('base64');
+/** Whether there is nothing of the user's in a request. */
+const isPlain = ({ userinfo }: Remote, options: HandShakeOptions): boolean =>
+  !(
+    options.headers ??
+    options.unionHeader ??
+    options.origin ??
+    options.protocols ??
+    options.compression ??
+    userinfo
+  );
+
+function newKey(): string {
+  const nonce = Buffer.allocUnsafe(16);
+  for (let at = 0; at < 16;) at = nonce.writeInt32LE(randomWord(), at);
+  return nonce.toString('base64');
+}
 
 function wrongField(
   code: Parameters<typeof refusal>[0],
@@ -234,7 +260,7 @@ function wrongField(
   name: string,
   expected: string,
 ): HandShakeError {
-  const got = JSON.stringify(header(response.headers, name) ?? '');
+  const got = JSON.stringify(header(response.rawHeaders, name) ?? '');
   return refusal(code, `${name} ${got}, not ${expected}`, response);
 }
 

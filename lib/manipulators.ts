@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { ping, sendControl, type ControlData } from './alives.js';
 import { checkClose, close, terminate } from './closings.js';
 import { buffered, closedOf } from './connections.js';
-import { Core, setTransport, start } from './cores.js';
+import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
 import { pauseReading } from './flows.js';
@@ -179,7 +179,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
 function makeCore(transport: Duplex, options: ConverseOptions): Core {
   const core = new Core(checkOptions(options), options.autoPong ?? true, false, []);
   core._state = SocketState.opened;
-  setTransport(core, transport);
+  core._transport = transport;
   start(core, new Frames(core, options));
   return core;
 }

@@ -243,8 +243,9 @@ function checkKinds(options: object, known: Kinds, where = ''): void {
  * @throws TypeError or RangeError
  */
 export function checkOptions(options: NumberOptions & HandShakeOptions): Numbers {
-  if (!isOf('array or object', options)) throw mustBe('options', 'object', options);
+  if (typeof options !== 'object' || !options) throw mustBe('options', 'an object', options);
   checkKinds(options, KINDS);
-  checkKinds(Object(options.compression) as object, COMPRESSION_KINDS, 'compression.');
+  const { compression } = options;
+  if (compression) checkKinds(Object(compression) as object, COMPRESSION_KINDS, 'compression.');
   return numberOptions(options);
 }

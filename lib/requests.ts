@@ -34,9 +34,6 @@ export interface RequestHead {
   readonly fields: HeaderList;
 }
 
-/** Fields by name in lower case; those that came several times are joined by `', '`. */
-export type Headers = Readonly<Record<string, string>>;
-
 /** Name and value of a line that may still have its end; bytes above ASCII are not looked at. */
 export function parseField(line: string): [name: string, value: string] | undefined {
   const colon = line.indexOf(':');
@@ -45,32 +42,23 @@ export function parseField(line: string): [name: string, value: string] | undefi
   return colon > 0 && TOKEN.test(name) && VALUE.test(value) ? [name, trimField(value)] : undefined;
 }
 
-/** Objects that inherit nothing; of a class, they need less memory than others without prototype. */
-const Table = function () {
-  // Has nothing of its own.
-} as unknown as new () => Record<string, string>;
-Table.prototype = Object.create(null) as Record<string, string>;
-
-/** An empty table: no name of a field has a meaning in it. */
-export const newHeaders = (): Record<string, string> => new Table();
-
-/** Adds a field to those of the same name. */
-export function addHeader(headers: Record<string, string>, name: string, value: string): void {
-  const key = name.toLowerCase();
-  headers[key] = key in headers ? `${headers[key]!}, ${value}` : value;
+/** The value of a field, as it came; several of one name are joined by `', '`. */
+export function header(fields: HeaderList, name: string): string | undefined {
+  const isIt = named(name);
+  let found: string | undefined;
+  for (const field of fields) {
+    if (isIt(field)) found = found === undefined ? field[1] : `${found}, ${field[1]}`;
+  }
+  return found;
 }
 
-/** The value of a field, as it came. */
-export const header = (headers: Headers, name: string): string | undefined =>
-  headers[name.toLowerCase()];
-
 /** Every element of a comma-separated field, of all its lines. */
-export const headerTokens = (headers: Headers, name: string): string[] =>
-  header(headers, name)?.split(',').map(trimField).filter(Boolean) ?? [];
+export const headerTokens = (fields: HeaderList, name: string): string[] =>
+  header(fields, name)?.split(',').map(trimField).filter(Boolean) ?? [];
 
 /** Whether a comma-separated field holds a token, any case. */
-export const hasToken = (headers: Headers, name: string, token: string): boolean =>
-  headerTokens(headers, name).some((one) => one.toLowerCase() === token);
+export const hasToken = (fields: HeaderList, name: string, token: string): boolean =>
+  headerTokens(fields, name).some((one) => one.toLowerCase() === token);
 
 const named =
   (name: string) =>
@@ -110,21 +98,22 @@ export function requestFields(
 }
 
 /** The head as it goes out: UTF-8 lines, and the blank line that ends it. */
-export const composeHead = (requestLine: string, fields: HeaderList): string =>
-  [requestLine, ...fields.map(([name, value, line]) => line ?? `${name}: ${value}`), '', ''].join(
-    '\r\n',
-  );
+export function composeHead(requestLine: string, fields: HeaderList): string {
+  let head = `${requestLine}\r\n`;
+  for (const field of fields) head += `${field[2] ?? `${field[0]}: ${field[1]}`}\r\n`;
+  return `${head}\r\n`;
+}
 
 /**
  * Takes a request head apart again, whoever composed it, and holds it to RFC 6455 section 4.1.
  * @throws a TypeError that names what is wrong or lacking
  */
-export function checkHead(head: string): Headers {
+export function checkHead(head: string): HeaderList {
   const found = REQUEST_HEAD.exec(head);
   if (!found) {
     throw mustBe('the request', '"GET <resource> HTTP/1.1", fields and a blank line', head);
   }
-  const headers = headersOf(found[1]!.split('\r\n').slice(0, -1).map(parseLine));
+  const headers = found[1]!.split('\r\n').slice(0, -1).map(parseLine);
   requireField(headers, 'Upgrade', 'websocket');
   requireField(headers, 'Connection', 'upgrade');
   requireField(headers, 'Host', '<host>', ONE_HOST);
@@ -132,12 +121,6 @@ export function checkHead(head: string): Headers {
   requireField(headers, VERSION, '13', /^13$/);
   checkProtocols(headerTokens(headers, PROTOCOL), PROTOCOL);
   parseOffers(headerTokens(headers, EXTENSIONS));
-  return headers;
-}
-
-function headersOf(fields: HeaderList): Headers {
-  const headers = newHeaders();
-  for (const [name, value] of fields) addHeader(headers, name, value);
   return headers;
 }
 
@@ -164,13 +147,12 @@ function exactHead(
   while (lines.at(-1) === '') lines.pop();
   const requestLine = REQUEST_LINE.test(lines[0]!) ? lines.shift() : undefined;
   const fields = lines.map((line): HeaderField => [...parseLine(line), line]);
-  const sent = headersOf(fields);
-  const offered = headerTokens(sent, PROTOCOL).join();
+  const offered = headerTokens(fields, PROTOCOL).join();
   if (
     unionHeader ||
     origin !== undefined ||
     (protocols && protocols.join() !== offered) ||
-    (compression && headerTokens(sent, EXTENSIONS).length === 0)
+    (compression && headerTokens(fields, EXTENSIONS).length === 0)
   ) {
     throw wrongType(
       'a headers list goes out as it is: write unionHeader, origin, protocols, compression into it',
@@ -218,7 +200,7 @@ function parseLine(line: unknown): [name: string, value: string] {
 }
 
 /** @throws TypeError unless the field stands there once, or in a list holds the token expected */
-function requireField(headers: Headers, name: string, expected: string, valid?: RegExp): void {
+function requireField(headers: HeaderList, name: string, expected: string, valid?: RegExp): void {
   const value = header(headers, name);
   const met = valid ? value !== undefined && valid.test(value) : hasToken(headers, name, expected);
   if (!met) throw mustBe(`the request's ${name}`, `${expected}, once`, value ?? '');

@@ -5,7 +5,7 @@
 import { HandShakeError, type HandShakeFailure } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { HeaderList } from './parts.js';
-import { addHeader, newHeaders, parseField } from './requests.js';
+import { parseField } from './requests.js';
 import { describeValue } from './values.js';
 
 /** The server's answer. */
@@ -39,76 +39,127 @@ export const refusal = (
   new HandShakeError(`ERR_HANDSHAKE_${code}`, `the server answered with ${what}`, response);
 
 /**
+ * A response that is kept as its text: most are judged once, and never looked at again, but stay for
+ * as long as their connection.
+ */
+export class Answer implements HandShakeResponse {
+  readonly status: number;
+  subprotocol = '';
+  extensions = '';
+  head = NOTHING;
+  #text: string;
+  #fields: HeaderList | undefined;
+  #headers: HandShakeResponse['headers'] | undefined;
+
+  constructor(status: number, fields: HeaderList) {
+    this.status = status;
+    this.#text = '';
+    this.#fields = fields;
+  }
+
+  get statusText(): string {
+    return STATUS_LINE.exec(this.#lines[0]!)?.[2] ?? '';
+  }
+
+  get rawHeaders(): HeaderList {
+    return (this.#fields ??= this.#lines.slice(1, -1).map((line) => parseField(line)!));
+  }
+
+  get headers(): HandShakeResponse['headers'] {
+    return (this.#headers ??= tableOf(this.rawHeaders));
+  }
+
+  /** Its head is whole. */
+  _complete(text: string, head: Buffer): this {
+    this.#text = text;
+    this.head = head;
+    return this;
+  }
+
+  /** It has been judged: what its text tells is taken from there again when somebody asks. */
+  _rest(): void {
+    this.#fields = this.#headers = undefined;
+  }
+
+  get #lines(): string[] {
+    return this.#text.split(/(?<=\n)/);
+  }
+}
+
+function tableOf(fields: HeaderList): Record<string, string> {
+  // It inherits nothing: no name of a field has a meaning in it.
+  const table = Object.create(null) as Record<string, string>;
+  for (const [name, value] of fields) {
+    const key = name.toLowerCase();
+    table[key] = key in table ? `${table[key]!}, ${value}` : value;
+  }
+  return table;
+}
+
+/**
  * Reads a response head. The reader takes bytes, and gives the response once its head is whole;
- * `head` holds the bytes behind it. A line is looked at when it ends, and no more lines than
- * fields are allowed; bytes in between cost the same however they are chopped.
+ * `head` holds the bytes behind it. A line is looked at when it ends, and no more lines than fields
+ * are allowed.
  * @throws {HandShakeError} from the reader, for what is no HTTP/1.1 response, and at the limits
  */
 export function responseReader({
   maxHeadBytes,
   maxHeadFields,
-}: Pick<Numbers, 'maxHeadBytes' | 'maxHeadFields'>): (
-  chunk: Buffer,
-) => HandShakeResponse | undefined {
+}: Pick<Numbers, 'maxHeadBytes' | 'maxHeadFields'>): (chunk: Buffer) => Answer | undefined {
   let text = '';
-  /** Its last characters, where the end of the head may have begun. */
-  let tail = '';
+  /** Where the line begins that has not ended yet. */
+  let from = 0;
   let left = maxHeadBytes;
-  let response: HandShakeResponse | undefined;
+  let fields: [name: string, value: string][] = [];
+  let answer: Answer | undefined;
+
+  /** @returns whether it was the last of the head */
+  const takeLine = (line: string): boolean => {
+    if (!answer) {
+      const found = STATUS_LINE.exec(line);
+      if (!found) throw noResponse(line);
+      answer = new Answer(Number(found[1]), (fields = []));
+      return false;
+    }
+    if (line === '\r\n') return true;
+    const field = parseField(line);
+    if (!field) throw refusal('RESPONSE', `a bad field: ${describeValue(line)}`, answer);
+    if (fields.push(field) > maxHeadFields) {
+      throw refusal('LIMIT', `over ${maxHeadFields} fields (maxHeadFields)`, answer);
+    }
+    return false;
+  };
+
   return (chunk) => {
-    const fresh = chunk.toString('latin1');
-    for (let from = 0; ;) {
-      const seen = tail + fresh.slice(from);
-      const end = seen.indexOf('\r\n\r\n') + 4;
-      const piece = seen.slice(tail.length, end > 3 ? end : undefined);
-      const begins = text.length < 9;
-      text += piece;
-      from += piece.length;
-      left -= piece.length;
-      // What cannot become a status line is refused before its line ends, which may be never.
-      if (piece.includes('\n') || (begins && !START.startsWith(text.slice(0, 9)))) {
-        response = parseHead(text, maxHeadFields);
-      }
-      if (left < 0) throw refusal('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`, response);
-      tail = (tail + piece).slice(-3);
-      if (end < 4) return undefined;
-      const { status } = response!;
+    let seen = text.length;
+    text += chunk.toString('latin1');
+    const checkLimit = (to: number): void => {
+      if (to > left) throw refusal('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`, answer);
+    };
+    for (let next; (next = text.indexOf('\n', Math.max(from, seen)) + 1) > 0;) {
+      const isEnd = takeLine(text.slice(from, next));
+      checkLimit(next);
+      from = next;
+      if (!isEnd) continue;
+      const { status } = answer!;
       // 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limit.
       if (status === 101 || status > 199) {
-        const head = from < chunk.length ? Buffer.from(chunk.subarray(from)) : NOTHING;
-        return Object.assign(response!, { head });
+        const behind = chunk.length - (text.length - next);
+        const head = behind < chunk.length ? Buffer.from(chunk.subarray(behind)) : NOTHING;
+        return answer!._complete(text.slice(0, next), head);
       }
-      text = tail = '';
+      text = text.slice(next);
+      left -= next;
+      seen = Math.max(0, seen - next);
+      from = 0;
+      answer = undefined;
     }
+    // What cannot become a status line is refused before its line ends, which may be never.
+    if (!answer && !START.startsWith(text.slice(0, 9))) throw noResponse(text);
+    checkLimit(text.length);
+    return undefined;
   };
 }
 
-/** @throws {HandShakeError} unless every line that has ended is as it should be */
-function parseHead(text: string, maxFields: number): HandShakeResponse {
-  let from = text.indexOf('\n') + 1;
-  const first = text.slice(0, from || undefined);
-  const found = STATUS_LINE.exec(first);
-  if (!found) throw refusal('RESPONSE', `no HTTP/1.1: ${describeValue(first)}`);
-  const headers = newHeaders();
-  const rawHeaders: [name: string, value: string][] = [];
-  const response: HandShakeResponse = {
-    status: Number(found[1]),
-    statusText: found[2] ?? '',
-    headers,
-    rawHeaders,
-    subprotocol: '',
-    extensions: '',
-    head: NOTHING,
-  };
-  for (let next; (next = text.indexOf('\n', from) + 1) > 0; from = next) {
-    const line = text.slice(from, next);
-    if (line === '\r\n') break;
-    const field = parseField(line);
-    if (!field) throw refusal('RESPONSE', `a bad field: ${describeValue(line)}`, response);
-    if (rawHeaders.push(field) > maxFields) {
-      throw refusal('LIMIT', `over ${maxFields} fields (maxHeadFields)`, response);
-    }
-    addHeader(headers, ...field);
-  }
-  return response;
-}
+const noResponse = (line: string): HandShakeError =>
+  refusal('RESPONSE', `no HTTP/1.1: ${describeValue(line)}`);

@@ -3,10 +3,9 @@
  * @packageDocumentation
  */
 import type * as Net from 'node:net';
-import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type * as Tls from 'node:tls';
-import type { ConnectionOptions } from 'node:tls';
 import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
@@ -23,17 +22,123 @@ export interface OpenContext {
   _onTransport?: (transport: Duplex) => void;
 }
 
-/** Takes what a transport reads. A chunk may be overwritten once the call returns. */
-export interface ChunkTaker {
-  /** @returns false where no more is wanted for now */
-  _onChunk: (chunk: Buffer) => unknown;
+/** Who is told what happens on a transport. */
+export interface TransportOwner {
+  /** Takes what has been read; it may be overwritten once this returns. `false`: no more for now. */
+  _onChunk(chunk: Buffer): unknown;
+  _onEnd(): void;
+  _onError(cause: Error): void;
+  _onClose(): void;
 }
+
+interface Tap {
+  _owner: TransportOwner;
+  /** Whether the transport was made here: then what it is given may be overwritten once taken. */
+  readonly _ours: boolean;
+}
+
+/** Where a transport keeps who owns it: its listeners are the same for all, and stay. */
+const TAP = Symbol('aiowebsocket');
+
+type Tapped = Duplex & { [TAP]?: Tap };
 
 let net: typeof Net | undefined;
 let tls: typeof Tls | undefined;
 
-/** Who gets the chunks of a transport made here: its stream, until somebody else does. */
-const taps = new WeakMap<Duplex, { taker: ChunkTaker }>();
+/** Owns a socket made here, until its connection takes it over. */
+class Opener implements TransportOwner {
+  readonly _socket: Socket;
+  readonly _remote: Remote;
+  readonly _context: OpenContext;
+  _phase: Phase;
+  _resolve: ((socket: Socket) => void) | undefined;
+  _reject: ((reason: unknown) => void) | undefined;
+  _abort: (() => void) | undefined;
+
+  constructor(socket: Socket, remote: Remote, phase: Phase, context: OpenContext) {
+    this._socket = socket;
+    this._remote = remote;
+    this._context = context;
+    this._phase = phase;
+    context._onPhase?.(phase);
+    if (context._signal) {
+      this._abort = () => socket.destroy();
+      context._signal.addEventListener('abort', this._abort);
+    }
+    if (phase === 'dns') socket.on('lookup', onLookup);
+    if (remote.ssl) socket.on('secureConnect', onOpen);
+    socket.on('connect', onConnect);
+    listen(socket);
+  }
+
+  _reach(phase: Phase): void {
+    this._phase = phase;
+    this._context._onPhase?.(phase);
+  }
+
+  /** What was waited for has come, or never will. */
+  _settle(): void {
+    if (this._abort) this._context._signal?.removeEventListener('abort', this._abort);
+    this._resolve = this._reject = undefined;
+  }
+
+  _onChunk(chunk: Buffer): boolean {
+    // Who reads it as a stream, as the handshake does, gets bytes of their own.
+    return this._socket.push(Buffer.from(chunk));
+  }
+
+  _onEnd(): void {
+    // Told by `close`, or by who reads.
+  }
+
+  _onError(cause: Error): void {
+    const { _signal: signal } = this._context;
+    this._reject?.(
+      signal?.aborted ? signal.reason : connectionError(cause, this._remote, this._phase),
+    );
+    this._settle();
+    this._socket.destroy();
+  }
+
+  _onClose(): void {
+    if (this._reject) this._onError(new Error('it was closed'));
+  }
+}
+
+/** Those that follow are listeners: while they are told anything, the opener is the owner. */
+function onLookup(this: Tapped, error: unknown): void {
+  if (!error) openerOf(this)._reach('tcp');
+}
+
+function onConnect(this: Tapped): void {
+  const opener = openerOf(this);
+  if (opener._remote.ssl) opener._reach('tls');
+  else onOpen.call(this);
+}
+
+function onOpen(this: Tapped): void {
+  const opener = openerOf(this);
+  opener._resolve?.(opener._socket);
+  opener._settle();
+}
+
+const openerOf = (transport: Tapped): Opener => transport[TAP]!._owner as Opener;
+
+function onEnd(this: Tapped): void {
+  this[TAP]!._owner._onEnd();
+}
+
+function onError(this: Tapped, cause: Error): void {
+  this[TAP]!._owner._onError(cause);
+}
+
+function onClose(this: Tapped): void {
+  this[TAP]!._owner._onClose();
+}
+
+function listen(transport: Duplex): void {
+  transport.on('end', onEnd).on('error', onError).on('close', onClose);
+}
 
 /**
  * Opens a TCP connection, with TLS for `wss`.
@@ -54,93 +159,63 @@ export async function openTransport(
     throw mustBe('localAddress', 'an IP address', localAddress);
   }
   const phase = net.isIP(host) ? 'tcp' : 'dns';
-  const buffer = readBuffer();
-  const tap: { taker: ChunkTaker } = {
-    taker: { _onChunk: (chunk) => socket.push(Buffer.from(chunk)) },
-  };
-  const onread = {
-    buffer,
-    // A full stream wants no more; a taker that does not pauses the socket itself.
-    callback: (bytes: number): boolean => tap.taker._onChunk(buffer.subarray(0, bytes)) !== false,
-  };
-  const lookup: LookupFunction | undefined =
-    options.lookup &&
-    // Not within connect(): what is told then has no listener yet.
-    ((name, how, done) =>
-      options.lookup?.(name, how, (...found) => process.nextTick(done, ...found)));
-  let socket: Socket;
+  const tap = { _ours: true } as Tap;
+  let socket: Tapped & Socket;
   try {
-    const settings = { ...socketSettings(remote, options, phase === 'dns'), lookup, onread };
+    const settings = socketSettings(remote, options, phase === 'dns', tap);
     socket = (connect as (settings: object) => Socket)(settings);
   } catch (cause) {
     throw connectionError(cause as Error, remote, ssl ? 'tls' : phase);
   }
   socket.setNoDelay(true);
-  taps.set(socket, tap);
+  const opener = new Opener(socket, remote, phase, context);
+  tap._owner = opener;
+  socket[TAP] = tap;
   context._onTransport?.(socket);
-  await opened(socket, remote, phase, context);
-  return socket;
-}
-
-const socketSettings = (
-  { ssl, host, port }: Remote,
-  options: TransportOptions,
-  named: boolean,
-): TcpNetConnectOpts & ConnectionOptions => ({
-  // RFC 6066 section 3: no IP address in the server name; it is verified all the same.
-  ...(ssl && {
-    ...(named && { servername: host }),
-    ALPNProtocols: ['http/1.1'],
-    ...(options.ssl as TlsOptions | undefined),
-  }),
-  host,
-  port,
-  family: options.family ?? 0,
-  localAddress: options.localAddress,
-});
-
-function opened(socket: Socket, remote: Remote, first: Phase, context: OpenContext): Promise<void> {
-  const { ssl } = remote;
-  const { _signal: signal } = context;
-  let phase = first;
-  const reach = (next: Phase): void => {
-    context._onPhase?.((phase = next));
-  };
-  reach(first);
-  return new Promise<void>((resolve, reject) => {
-    const fail: (reason: unknown) => void = reject;
-    const onError = (cause: Error): void => {
-      fail(signal?.aborted ? signal.reason : connectionError(cause, remote, phase));
-      socket.destroy();
-    };
-    const onClose = (): void => {
-      onError(new Error('it was closed'));
-    };
-    const onAbort = (): void => {
-      socket.destroy();
-    };
-    const onLookup = (error: unknown): void => {
-      if (!error) reach('tcp');
-    };
-    const onConnect = (): void => {
-      if (ssl) reach('tls');
-      else onOpen();
-    };
-    const onOpen = (): void => {
-      signal?.removeEventListener('abort', onAbort);
-      socket.off('lookup', onLookup).off('connect', onConnect).off('secureConnect', onOpen);
-      socket.off('error', onError).off('close', onClose);
-      resolve();
-    };
-    signal?.addEventListener('abort', onAbort);
-    if (phase === 'dns') socket.on('lookup', onLookup);
-    if (ssl) socket.on('secureConnect', onOpen);
-    // One stays: a late error is told by `close`, and without a listener would end the process.
-    socket.on('connect', onConnect).on('error', onError).on('error', ignore).on('close', onClose);
+  return new Promise((resolve, reject) => {
+    opener._resolve = resolve;
+    opener._reject = reject;
   });
 }
 
-const ignore = (): void => undefined;
+function socketSettings(
+  { ssl, host, port }: Remote,
+  { family = 0, localAddress, lookup, ssl: tlsOptions }: TransportOptions,
+  named: boolean,
+  tap: Tap,
+): object {
+  const settings = {
+    host,
+    port,
+    family,
+    localAddress,
+    lookup: lookup && later(lookup),
+    onread: onRead(tap),
+  };
+  if (!ssl) return settings;
+  return {
+    // RFC 6066 section 3: no IP address in the server name; it is verified all the same.
+    ...(named && { servername: host }),
+    ALPNProtocols: ['http/1.1'],
+    ...(tlsOptions as TlsOptions | undefined),
+    ...settings,
+  };
+}
+
+/** Not within connect(): what is told then has no listener yet. */
+const later =
+  (lookup: LookupFunction): LookupFunction =>
+  (name, how, done) =>
+    lookup(name, how, (...found) => process.nextTick(done, ...found));
+
+const onRead = (tap: Tap): object => {
+  const buffer = readBuffer();
+  return {
+    buffer,
+    // A full stream wants no more; a connection that does not pauses the socket itself.
+    callback: (bytes: number): boolean => tap._owner._onChunk(buffer.subarray(0, bytes)) !== false,
+  };
+};
 
 function connectionError(cause: Error, remote: Remote, phase: Phase): ConnectionError {
   // Several addresses were tried: Node gathers their errors, with no message of its own.
@@ -156,15 +231,14 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
   );
 }
 
-/** Reads a transport from now on. What the stream holds already comes first. */
-export function readTransport(transport: Duplex, taker: ChunkTaker): void {
-  const tap = taps.get(transport);
-  if (tap) {
-    const waiting = transport.read() as Buffer | null;
-    tap.taker = taker;
-    if (waiting !== null) taker._onChunk(waiting);
-  } else transport.on('data', (chunk: Buffer) => taker._onChunk(chunk));
-  transport.resume();
+/** Who is told from now on what happens to the transport. */
+function own(transport: Tapped, owner: TransportOwner): void {
+  const tap = transport[TAP];
+  if (tap) tap._owner = owner;
+  else {
+    transport[TAP] = { _owner: owner, _ours: false };
+    listen(transport);
+  }
 }
 
 /** What Node's sockets look at themselves to tell idleness from slow progress. */
@@ -172,8 +246,11 @@ interface HandleOwner extends Duplex {
   readonly _handle?: { readonly bytesWritten?: number; readonly writeQueueSize?: number } | null;
 }
 
-/** Writes packed frames to a transport, and tells when it has taken them: a part of a connection. */
-export abstract class TransportSink implements ByteSink {
+/**
+ * A transport in use: packed frames are written to it, and what it reads is taken, until it ends.
+ * A connection is one.
+ */
+export abstract class Transporter implements ByteSink, TransportOwner {
   declare _transport: Duplex;
   /** A foreign stream may keep what it was given: then nothing is lent. */
   _lends = false;
@@ -182,8 +259,29 @@ export abstract class TransportSink implements ByteSink {
   /** Made with the first write. */
   _onWritten: (() => void) | undefined;
 
+  abstract _onChunk(chunk: Buffer): unknown;
+  abstract _onEnd(): void;
+  abstract _onError(cause: Error): void;
+  abstract _onClose(): void;
   /** Something that was written has been taken. */
   abstract _onTaken(): void;
+
+  /** Takes the transport over: is told of its end, and later given what it reads. */
+  _own(): void {
+    const transport: Tapped = this._transport;
+    this._lends = transport[TAP]?._ours ?? false;
+    own(transport, this);
+  }
+
+  /** Reads from now on. What the stream holds already comes first. */
+  _read(): void {
+    const transport = this._transport;
+    if (this._lends) {
+      const waiting = transport.read() as Buffer | null;
+      if (waiting !== null) this._onChunk(waiting);
+    } else transport.on('data', (chunk: Buffer) => this._onChunk(chunk));
+    transport.resume();
+  }
 
   /**
    * Bytes written that the kernel has taken, as far as can be seen. A stream tells only when all
@@ -227,6 +325,3 @@ export abstract class TransportSink implements ByteSink {
     };
   }
 }
-
-/** Whether a transport was made here: then what it is given may be overwritten once it is taken. */
-export const isOurs = (transport: Duplex): boolean => taps.has(transport);
