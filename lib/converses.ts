@@ -10,7 +10,7 @@ import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState, StatusCodes } from './enumerations.js';
 import { ConnectionError, InvalidStateError } from './exceptions.js';
-import { loadZlib, makeDeflate } from './extensions.js';
+import { Deflate, loadZlib } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
 import { release } from './inboxes.js';
@@ -96,7 +96,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    */
   constructor(uri: string | URL, options: AioWebSocketOptions = {}) {
     super(new Core(checkOptions(options), options.autoPong ?? true, true, []));
-    coreOf(this)._emitters.push(this);
+    coreOf(this)._emitters = [this];
     const remote = parseUri(uri);
     this.remote = remote;
     this.options = Object.keys(options).length > 0 ? { ...options } : NO_OPTIONS;
@@ -380,7 +380,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       await loadZlib();
       attempt._check();
     }
-    this.#talk(transport, response, deflate && makeDeflate(deflate, this.#compression));
+    this.#talk(transport, response, deflate && new Deflate(deflate, this.#compression));
     const after = this.afterOpen();
     if (after) await Promise.race([after, closedOf(c)]);
     attempt._check();

@@ -31,9 +31,9 @@ type Output = (bytes: Buffer, done: boolean) => void;
 /** A window that is kept from message to message; made on first use. */
 interface Codec {
   /** Takes input; returns what is left of it once there is much output. */
-  run: (input: Buffer, slice: number, output: Output) => Buffer;
-  reset: () => void;
-  close: () => void;
+  _run: (input: Buffer, slice: number, output: Output) => Buffer;
+  _reset: () => void;
+  _close: () => void;
 }
 
 /** zlib's own handle: **undocumented**, and many times faster than what is documented. */
@@ -89,7 +89,7 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
     write(Buffer.concat([head, before, ring.subarray(0, at)]));
   };
   return {
-    run(input, slice, output) {
+    _run(input, slice, output) {
       let rest = input;
       for (let produced = 0; ;) {
         write(rest);
@@ -113,11 +113,11 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
         if (produced >= slice) return rest;
       }
     },
-    reset() {
+    _reset() {
       stream.reset();
       at = kept = 0;
     },
-    close: () => {
+    _close: () => {
       stream.close();
     },
   };
@@ -139,7 +139,7 @@ function documentedCodec(
     window = NOTHING;
   };
   return {
-    run(input, _slice, output) {
+    _run(input, _slice, output) {
       const { buffer, engine } = transform(input, {
         info: true,
         ...(window.length > 0 && { dictionary: window }),
@@ -151,102 +151,75 @@ function documentedCodec(
       output(buffer, done);
       return done ? NOTHING : rest;
     },
-    reset,
-    close: reset,
+    _reset: reset,
+    _close: reset,
   };
 }
 
-/**
- * Makes the codec of one connection.
- * @param parameters what was negotiated
- */
-export function makeDeflate(
-  parameters: DeflateParameters,
-  { level = -1, memLevel = 8 }: CompressionOptions,
-): Extension {
-  if (!zlib) throw new InvalidStateError('zlib is not loaded');
-  const { createDeflateRaw, createInflateRaw, deflateRawSync, inflateRawSync } = zlib;
-  const inflateOptions = { windowBits: parameters.serverBits };
-  // zlib's raw deflate knows no window of 256 bytes, but with 512 it looks back 250 at the most.
-  const windowBits = Math.max(9, parameters.clientBits);
-  const deflateOptions = { windowBits, level, memLevel, finishFlush: SYNC_FLUSH };
-  let deflater: Codec | undefined;
-  let inflater: Codec | undefined;
+/** The codec of one connection. */
+export class Deflate implements Extension {
+  readonly rsv = 0x40;
+  readonly _zlib: typeof Zlib;
+  readonly _parameters: DeflateParameters;
+  readonly _options: CompressionOptions;
+  _deflater: Codec | undefined;
+  _inflater: Codec | undefined;
   /** What has come of a message, where it can only be inflated as a whole. */
-  let collected: Buffer[] = [];
-  let streams = true;
-  let most = 0;
+  _collected: Buffer[] | undefined;
+  _most = 0;
   /** Whether a byte has come of the message under way. */
-  let begun = false;
+  _begun = false;
 
-  const makeInflater = (): Codec => {
-    const codec = handleCodec(
-      createInflateRaw({ ...inflateOptions, chunkSize: 64 }),
-      parameters.serverForgets ? 0 : 1 << inflateOptions.windowBits,
-    );
-    streams = codec !== undefined;
-    return (
-      codec ??
-      documentedCodec(
-        (input, options) =>
-          inflateRawSync(input, {
-            ...inflateOptions,
-            ...options,
-            finishFlush: SYNC_FLUSH,
-            maxOutputLength: Math.min(most + 1, kMaxLength),
-          }),
-        true,
-      )
-    );
-  };
-  const makeDeflater = (): Codec =>
-    handleCodec(createDeflateRaw({ ...deflateOptions, chunkSize: 64 })) ??
-    documentedCodec(
-      (input, options) => deflateRawSync(input, { ...deflateOptions, ...options }),
-      false,
-    );
+  /** @param parameters what was negotiated */
+  constructor(parameters: DeflateParameters, options: CompressionOptions) {
+    if (!zlib) throw new InvalidStateError('zlib is not loaded');
+    this._zlib = zlib;
+    this._parameters = parameters;
+    this._options = options;
+  }
 
-  return {
-    rsv: 0x40,
-    decode(bytes, last, limit, output) {
-      inflater ??= makeInflater();
-      most = limit;
-      // Of a message without a byte zlib must not see the tail alone: it would wait for the rest.
-      begun ||= bytes.length > 0;
-      if (!begun) return undefined;
-      begun = !last;
-      let input = bytes;
-      if (!streams) collected.push(Buffer.from(bytes));
-      if (last) input = Buffer.concat(streams ? [bytes, TAIL] : [...collected, TAIL]);
-      else if (!streams) return undefined;
-      collected = [];
-      return inflate(inflater, input, last, output);
-    },
-    resume: (rest, last, output) => inflate(inflater as Codec, rest, last, output),
-    encode(bytes, last) {
-      const pieces: Buffer[] = [];
-      if (bytes.length > 0) {
-        deflater ??= makeDeflater();
-        deflater.run(bytes, Infinity, (piece) => pieces.push(Buffer.from(piece)));
-      }
-      if (last && parameters.clientForgets) deflater?.reset();
-      if (bytes.length === 0) return last ? EMPTY : bytes;
-      const deflated = pieces.length > 1 ? Buffer.concat(pieces) : (pieces[0] as Buffer);
-      return last ? deflated.subarray(0, -TAIL.length) : deflated;
-    },
-    close() {
-      deflater?.close();
-      inflater?.close();
-      deflater = inflater = undefined;
-      collected = [];
-    },
-  };
+  decode(bytes: Buffer, last: boolean, limit: number, output: Output): Buffer | undefined {
+    this._inflater ??= this._makeInflater();
+    this._most = limit;
+    // Of a message without a byte zlib must not see the tail alone: it would wait for the rest.
+    this._begun ||= bytes.length > 0;
+    if (!this._begun) return undefined;
+    this._begun = !last;
+    const collected = this._collected;
+    if (!collected) return this._inflate(last ? Buffer.concat([bytes, TAIL]) : bytes, last, output);
+    collected.push(Buffer.from(bytes));
+    if (!last) return undefined;
+    this._collected = [];
+    return this._inflate(Buffer.concat([...collected, TAIL]), last, output);
+  }
 
-  function inflate(codec: Codec, input: Buffer, last: boolean, output: Output): Buffer | undefined {
+  resume(rest: Buffer, last: boolean, output: Output): Buffer | undefined {
+    return this._inflate(rest, last, output);
+  }
+
+  encode(bytes: Buffer, last: boolean): Buffer {
+    const pieces: Buffer[] = [];
+    if (bytes.length > 0) {
+      this._deflater ??= this._makeDeflater();
+      this._deflater._run(bytes, Infinity, (piece) => pieces.push(Buffer.from(piece)));
+    }
+    if (last && this._parameters.clientForgets) this._deflater?._reset();
+    if (bytes.length === 0) return last ? EMPTY : bytes;
+    const deflated = pieces.length > 1 ? Buffer.concat(pieces) : (pieces[0] as Buffer);
+    return last ? deflated.subarray(0, -TAIL.length) : deflated;
+  }
+
+  close(): void {
+    this._deflater?._close();
+    this._inflater?._close();
+    this._deflater = this._inflater = this._collected = undefined;
+  }
+
+  _inflate(input: Buffer, last: boolean, output: Output): Buffer | undefined {
     try {
-      const rest = codec.run(input, SLICE, output);
+      const rest = this._inflater!._run(input, SLICE, output);
       if (rest.length > 0) return rest;
-      if (last && parameters.serverForgets) codec.reset();
+      if (last && this._parameters.serverForgets) this._inflater!._reset();
       return undefined;
     } catch (cause) {
       if (cause instanceof FrameError) throw cause;
@@ -258,5 +231,38 @@ export function makeDeflate(
         { cause },
       );
     }
+  }
+
+  _makeInflater(): Codec {
+    const { createInflateRaw, inflateRawSync } = this._zlib;
+    const { serverBits: windowBits, serverForgets } = this._parameters;
+    const codec = handleCodec(
+      createInflateRaw({ windowBits, chunkSize: 64 }),
+      serverForgets ? 0 : 1 << windowBits,
+    );
+    if (codec) return codec;
+    this._collected = [];
+    return documentedCodec(
+      (input, options) =>
+        inflateRawSync(input, {
+          windowBits,
+          ...options,
+          finishFlush: SYNC_FLUSH,
+          maxOutputLength: Math.min(this._most + 1, kMaxLength),
+        }),
+      true,
+    );
+  }
+
+  _makeDeflater(): Codec {
+    const { createDeflateRaw, deflateRawSync } = this._zlib;
+    const { level = -1, memLevel = 8 } = this._options;
+    // zlib's raw deflate knows no window of 256 bytes, but with 512 it looks back 250 at the most.
+    const windowBits = Math.max(9, this._parameters.clientBits);
+    const settings = { windowBits, level, memLevel, finishFlush: SYNC_FLUSH };
+    return (
+      handleCodec(createDeflateRaw({ ...settings, chunkSize: 64 })) ??
+      documentedCodec((input, options) => deflateRawSync(input, { ...settings, ...options }), false)
+    );
   }
 }

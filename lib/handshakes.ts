@@ -2,7 +2,7 @@
  * The opening handshake (RFC 6455 section 4). Mirrors `aiowebsocket/handshakes.py`.
  * @packageDocumentation
  */
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { readBody, readUntil } from './bodies.js';
@@ -148,13 +148,13 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
   /** Whether the request is our own work: then it has been checked by our tests. */
   get #isPlain(): boolean {
-    const { shakeHeaders, requestHeaders, requestLine, createKey } = HandShake.prototype;
+    const own = HandShake.prototype;
     return (
       isPlain(this.remote, this.options) &&
-      this.shakeHeaders === shakeHeaders &&
-      this.requestHeaders === requestHeaders &&
-      this.requestLine === requestLine &&
-      this.createKey === createKey
+      this.shakeHeaders === own.shakeHeaders &&
+      this.requestHeaders === own.requestHeaders &&
+      this.requestLine === own.requestLine &&
+      this.createKey === own.createKey
     );
   }
 
@@ -202,7 +202,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** @throws {HandShakeError} unless Sec-WebSocket-Accept answers our key, byte for byte */
   protected verifyAccept(response: HandShakeResponse): void {
     const key = header(this.#sent, KEY) ?? '';
-    const expected = hash('sha1', key + GUID, 'base64');
+    const expected = createHash('sha1')
+      .update(key + GUID)
+      .digest('base64');
     if (header(response.rawHeaders, ACCEPT) !== expected) {
       throw wrongField('ACCEPT', response, ACCEPT, expected);
     }

@@ -62,7 +62,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     const core = parts?._core ?? makeCore(transport, options);
     super(core);
     this.transport = transport;
-    core._emitters.unshift(this);
+    core._emitters = [this, ...core._emitters];
   }
 
   /** Resolves once the connection has ended, however it did. Never rejects. */

@@ -25,10 +25,13 @@ export interface OpenContext {
 /** Who is told what happens on a transport. */
 export interface TransportOwner {
   /** Takes what has been read; it may be overwritten once this returns. `false`: no more for now. */
-  _onChunk(chunk: Buffer): unknown;
-  _onEnd(): void;
-  _onError(cause: Error): void;
-  _onClose(): void;
+  _onChunk: (chunk: Buffer) => unknown;
+  _onError: (cause: Error) => void;
+  _onClose: () => void;
+  /** Only a connection listens for it: to Node, more than two listeners are many. */
+  _onEnd?: () => void;
+  /** The opening has come so far. */
+  _onStep?: (phase: Phase | 'open') => void;
 }
 
 interface Tap {
@@ -66,14 +69,19 @@ class Opener implements TransportOwner {
       context._signal.addEventListener('abort', this._abort);
     }
     if (phase === 'dns') socket.on('lookup', onLookup);
-    if (remote.ssl) socket.on('secureConnect', onOpen);
+    if (remote.ssl) socket.on('secureConnect', onSecure);
     socket.on('connect', onConnect);
     listen(socket);
   }
 
-  _reach(phase: Phase): void {
-    this._phase = phase;
-    this._context._onPhase?.(phase);
+  _onStep(step: Phase | 'open'): void {
+    if (step === 'open' || (step === 'tls' && !this._remote.ssl)) {
+      this._resolve?.(this._socket);
+      this._settle();
+    } else {
+      this._phase = step;
+      this._context._onPhase?.(step);
+    }
   }
 
   /** What was waited for has come, or never will. */
@@ -85,10 +93,6 @@ class Opener implements TransportOwner {
   _onChunk(chunk: Buffer): boolean {
     // Who reads it as a stream, as the handshake does, gets bytes of their own.
     return this._socket.push(Buffer.from(chunk));
-  }
-
-  _onEnd(): void {
-    // Told by `close`, or by who reads.
   }
 
   _onError(cause: Error): void {
@@ -105,27 +109,20 @@ class Opener implements TransportOwner {
   }
 }
 
-/** Those that follow are listeners: while they are told anything, the opener is the owner. */
 function onLookup(this: Tapped, error: unknown): void {
-  if (!error) openerOf(this)._reach('tcp');
+  if (!error) this[TAP]!._owner._onStep?.('tcp');
 }
 
 function onConnect(this: Tapped): void {
-  const opener = openerOf(this);
-  if (opener._remote.ssl) opener._reach('tls');
-  else onOpen.call(this);
+  this[TAP]!._owner._onStep?.('tls');
 }
 
-function onOpen(this: Tapped): void {
-  const opener = openerOf(this);
-  opener._resolve?.(opener._socket);
-  opener._settle();
+function onSecure(this: Tapped): void {
+  this[TAP]!._owner._onStep?.('open');
 }
-
-const openerOf = (transport: Tapped): Opener => transport[TAP]!._owner as Opener;
 
 function onEnd(this: Tapped): void {
-  this[TAP]!._owner._onEnd();
+  this[TAP]!._owner._onEnd?.();
 }
 
 function onError(this: Tapped, cause: Error): void {
@@ -137,7 +134,7 @@ function onClose(this: Tapped): void {
 }
 
 function listen(transport: Duplex): void {
-  transport.on('end', onEnd).on('error', onError).on('close', onClose);
+  transport.on('error', onError).on('close', onClose);
 }
 
 /**
@@ -231,16 +228,6 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
   );
 }
 
-/** Who is told from now on what happens to the transport. */
-function own(transport: Tapped, owner: TransportOwner): void {
-  const tap = transport[TAP];
-  if (tap) tap._owner = owner;
-  else {
-    transport[TAP] = { _owner: owner, _ours: false };
-    listen(transport);
-  }
-}
-
 /** What Node's sockets look at themselves to tell idleness from slow progress. */
 interface HandleOwner extends Duplex {
   readonly _handle?: { readonly bytesWritten?: number; readonly writeQueueSize?: number } | null;
@@ -269,8 +256,15 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   /** Takes the transport over: is told of its end, and later given what it reads. */
   _own(): void {
     const transport: Tapped = this._transport;
-    this._lends = transport[TAP]?._ours ?? false;
-    own(transport, this);
+    const tap = transport[TAP];
+    if (tap) {
+      tap._owner = this;
+      this._lends = tap._ours;
+    } else {
+      transport[TAP] = { _owner: this, _ours: false };
+      listen(transport);
+    }
+    transport.on('end', onEnd);
   }
 
   /** Reads from now on. What the stream holds already comes first. */

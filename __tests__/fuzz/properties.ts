@@ -13,7 +13,7 @@ import {
   type HandShakeResponse,
 } from 'aiowebsocket';
 import fc from 'fast-check';
-import { loadZlib, makeDeflate } from '../../lib/extensions.js';
+import { Deflate, loadZlib } from '../../lib/extensions.js';
 import { MemoryTransport } from '../helpers/duplex.js';
 import { codec, note, type Told } from '../helpers/frames.js';
 import { acceptance } from '../helpers/raw-server.js';
@@ -105,7 +105,7 @@ async function incoming(
   useZlib(documented);
   const all = withLarge ? [...messages.slice(0, 2), LARGE, ...messages.slice(2)] : messages;
   const { wire, told: expected } = serverStream(all, deflate);
-  const frames = codec({ extension: deflate && makeDeflate(deflate, {}) });
+  const frames = codec({ extension: deflate && new Deflate(deflate, {}) });
   const told = note(frames);
   for (const chunk of chop(wire, sizes)) {
     frames.feed(chunk);
@@ -127,7 +127,7 @@ async function outgoing(
 ): Promise<void> {
   await loadZlib();
   useZlib(documented);
-  const extension = deflate && makeDeflate(deflate, {});
+  const extension = deflate && new Deflate(deflate, {});
   const written: Buffer[] = [];
   const frames = new Frames((bytes) => written.push(bytes), { extension });
   const expected: Told[] = [];

@@ -1,7 +1,7 @@
 /** What becomes of bytes: at this package's codec, and at the receiver of `ws`. */
 import { FrameError, type Extension } from 'aiowebsocket';
 import * as ws from 'ws';
-import { makeDeflate } from '../../lib/extensions.js';
+import { Deflate } from '../../lib/extensions.js';
 import { inflate } from '../conformance/inflate.js';
 import { codec, note, type Told } from '../helpers/frames.js';
 import type { Parameters } from './streams.js';
@@ -87,7 +87,12 @@ function watch(extension: Extension, { serverForgets }: Parameters): Watched {
     sawFinal: () => streams.some(hasFinal),
     sawNothing: () => nothing,
     extension: {
-      ...extension,
+      rsv: extension.rsv,
+      resume: (rest, last, output) => extension.resume(rest, last, output),
+      encode: (bytes, last) => extension.encode(bytes, last),
+      close: () => {
+        extension.close();
+      },
       decode(bytes, last, most, output) {
         bytesOfMessage += bytes.length;
         const tail = last && bytesOfMessage > 0 ? [TAIL] : [];
@@ -103,7 +108,7 @@ function watch(extension: Extension, { serverForgets }: Parameters): Watched {
 
 /** This package's codec. Throws what is no FrameError. */
 export function ours(chunks: readonly Buffer[], deflate: Parameters | undefined): Verdict {
-  const watched = deflate && watch(makeDeflate(deflate, {}), deflate);
+  const watched = deflate && watch(new Deflate(deflate, {}), deflate);
   const frames = codec({ ...LIMITS, extension: watched?.extension });
   const told = note(frames);
   try {
