@@ -8,7 +8,7 @@ import type { Audience, MessageListener } from './connections.js';
 import type { Core } from './cores.js';
 import { attached } from './inboxes.js';
 
-/** The connection of an emitter: nobody else can come by it, nor take its name for something else. */
+/** @internal The connection of an emitter: nobody else can come by it, nor take its name for something else. */
 export let coreOf: (emitter: object) => Core;
 
 /** An emitter of messages, on a connection that can keep the process alive. */

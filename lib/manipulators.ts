@@ -62,7 +62,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     const core = parts?._core ?? makeCore(transport, options);
     super(core);
     this.transport = transport;
-    core._emitters = [this, ...core._emitters];
+    const [aws] = core._emitters;
+    core._emitters = aws ? [this, aws] : [this];
   }
 
   /** Resolves once the connection has ended, however it did. Never rejects. */

@@ -35,7 +35,7 @@ export interface TransportOwner {
 }
 
 interface Tap {
-  _owner: TransportOwner;
+  _owner: TransportOwner | undefined;
   /** Whether the transport was made here: then what it is given may be overwritten once taken. */
   readonly _ours: boolean;
 }
@@ -110,27 +110,27 @@ class Opener implements TransportOwner {
 }
 
 function onLookup(this: Tapped, error: unknown): void {
-  if (!error) this[TAP]!._owner._onStep?.('tcp');
+  if (!error) this[TAP]!._owner!._onStep?.('tcp');
 }
 
 function onConnect(this: Tapped): void {
-  this[TAP]!._owner._onStep?.('tls');
+  this[TAP]!._owner!._onStep?.('tls');
 }
 
 function onSecure(this: Tapped): void {
-  this[TAP]!._owner._onStep?.('open');
+  this[TAP]!._owner!._onStep?.('open');
 }
 
 function onEnd(this: Tapped): void {
-  this[TAP]!._owner._onEnd?.();
+  this[TAP]!._owner!._onEnd?.();
 }
 
 function onError(this: Tapped, cause: Error): void {
-  this[TAP]!._owner._onError(cause);
+  this[TAP]!._owner!._onError(cause);
 }
 
 function onClose(this: Tapped): void {
-  this[TAP]!._owner._onClose();
+  this[TAP]!._owner!._onClose();
 }
 
 function listen(transport: Duplex): void {
@@ -156,7 +156,7 @@ export async function openTransport(
     throw mustBe('localAddress', 'an IP address', localAddress);
   }
   const phase = net.isIP(host) ? 'tcp' : 'dns';
-  const tap = { _ours: true } as Tap;
+  const tap: Tap = { _owner: undefined, _ours: true };
   let socket: Tapped & Socket;
   try {
     const settings = socketSettings(remote, options, phase === 'dns', tap);
@@ -210,7 +210,7 @@ const onRead = (tap: Tap): object => {
   return {
     buffer,
     // A full stream wants no more; a connection that does not pauses the socket itself.
-    callback: (bytes: number): boolean => tap._owner._onChunk(buffer.subarray(0, bytes)) !== false,
+    callback: (bytes: number): boolean => tap._owner!._onChunk(buffer.subarray(0, bytes)) !== false,
   };
 };
 

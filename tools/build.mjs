@@ -1,8 +1,9 @@
 /**
  * Builds lib/ into dist/esm (ES modules) and dist/cjs (CommonJS), each with its types.
  *
- * esbuild joins the modules and puts the values of enumerations where they are used; tsc makes the
- * types. Both are compiled into a folder of their own, which then takes the place of dist/ in one go: a
+ * esbuild joins the modules, puts the values of enumerations where they are used, and shortens what
+ * nobody but the package sees: white space, and the names of properties that begin with `_`. tsc
+ * makes the types, once: those of the ES modules refer to those of CommonJS. Both are compiled into a folder of their own, which then takes the place of dist/ in one go: a
  * build never leaves stale files behind, a failed one leaves the last good build alone, and two at
  * a time do no harm. When nothing has changed since the last build, nothing is done.
  *
@@ -29,6 +30,8 @@ const PUBLIC = [
   'enumerations',
   'parts',
 ];
+/** Properties of Node's own that are looked at: these keep their names. */
+const NODE_PROPERTIES = /^_(handle|writeState)$/;
 /** Holds the fingerprint of what dist/ was built from; not part of the package. */
 const stamp = '.fingerprint';
 
@@ -52,7 +55,8 @@ if (options.force !== true && wanted === built()) {
 async function build() {
   const fresh = join(root, `dist.${process.pid}`);
   try {
-    await Promise.all([compile('esm', fresh), compile('cjs', fresh), joinModules(fresh)]);
+    await Promise.all([compile(fresh), joinModules(fresh)]);
+    pruneTypes(join(fresh, 'cjs'));
     // The package says "type": "module"; the nearest package.json wins.
     writeFileSync(join(fresh, 'cjs', 'package.json'), '{ "type": "commonjs" }\n');
     writeFileSync(join(fresh, stamp), wanted);
@@ -68,14 +72,13 @@ async function build() {
 }
 
 /**
- * @param {'esm' | 'cjs'} format
  * @param {string} folder
  * @returns {Promise<void>}
  */
-function compile(format, folder) {
+function compile(folder) {
   const tsc = require.resolve('typescript/bin/tsc');
-  const config = join(root, `tsconfig.${format}.json`);
-  const args = [tsc, '-p', config, '--outDir', join(folder, format), '--pretty', 'false'];
+  const config = join(root, 'tsconfig.types.json');
+  const args = [tsc, '-p', config, '--outDir', join(folder, 'cjs'), '--pretty', 'false'];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, {
       cwd: root,
@@ -86,7 +89,7 @@ function compile(format, folder) {
     child.on('error', reject);
     child.on('close', (code) => {
       if (code === 0) resolve();
-      else reject(new CompileError(`The ${format} build failed:\n${output}`));
+      else reject(new CompileError(`The types cannot be made:\n${output}`));
     });
   });
 }
@@ -106,6 +109,9 @@ async function joinModules(folder) {
     target: 'node20.12',
     external: ['eventemitter3', '../index.js'],
     minifySyntax: true,
+    minifyWhitespace: true,
+    mangleProps: /^_[a-zA-Z]/,
+    reserveProps: NODE_PROPERTIES,
     outbase: 'lib',
   };
   const entryPoints = ['lib/index.ts'];
@@ -132,6 +138,25 @@ async function joinModules(folder) {
     writeFileSync(join(folder, 'cjs', `${name}.js`), body);
     const list = names.map((one) => `  ${one},\n`).join('');
     writeFileSync(join(folder, 'esm', `${name}.js`), `export {\n${list}} from './index.js';\n`);
+  }
+  for (const name of PUBLIC) {
+    writeFileSync(join(folder, 'esm', `${name}.d.ts`), `export * from '../cjs/${name}.js';\n`);
+  }
+}
+
+/**
+ * Leaves only the types that the public ones refer to.
+ *
+ * @param {string} folder
+ */
+function pruneTypes(folder) {
+  const needed = new Set(PUBLIC);
+  for (const name of needed) {
+    const text = readFileSync(join(folder, `${name}.d.ts`), 'utf8');
+    for (const [, other = ''] of text.matchAll(/ from '\.\/([\w-]+)\.js'/g)) needed.add(other);
+  }
+  for (const file of readdirSync(folder)) {
+    if (file.endsWith('.d.ts') && !needed.has(file.replace('.d.ts', ''))) rmSync(join(folder, file));
   }
 }
 
