@@ -7,11 +7,9 @@ import type { Connection } from './connections.js';
 import { ControlFrames } from './enumerations.js';
 import { TimeoutError } from './exceptions.js';
 import { maskingKey } from './masks.js';
+import type { ControlData } from './parts.js';
 import { Alarm } from './timers.js';
 import { controlPayload } from './values.js';
-
-/** A payload for control frames. */
-export type ControlData = string | ArrayBufferView | ArrayBuffer;
 
 /** Milliseconds after which bytes that wait are looked at. */
 const LOOK = 1000;

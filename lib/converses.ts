@@ -27,14 +27,9 @@ import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } 
 import { openTransport } from './transports.js';
 import { authority, checkSignal, checkType, mustBe, tell } from './values.js';
 
-export {
-  Converse,
-  type ConverseEvents,
-  type ConverseParts,
-  type ReceiveOptions,
-  type SendOptions,
-  type StreamOptions,
-} from './manipulators.js';
+export { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
+export type { ReceiveOptions, SendOptions, StreamOptions } from './options.js';
+export type { PieceStream } from './pieces.js';
 
 /** A class of handshakes: {@link HandShake}, or one that extends it. */
 export type HandShakeClass = new (

@@ -6,25 +6,12 @@ import { refusal } from './connections.js';
 import type { Audience, Connection, MessageListener } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
 import { updateFlow } from './flows.js';
-import { numberOption } from './options.js';
+import { numberOption, type ReceiveOptions, type StreamOptions } from './options.js';
 import type { Message } from './parts.js';
 import { makePieces, pullIterator } from './pieces.js';
-import type { PieceStream, PieceWaiter, PullIterator, StreamOptions } from './pieces.js';
+import type { PieceStream, PieceWaiter, PullIterator } from './pieces.js';
 import { PullQueue, type Waiter } from './queues.js';
 import { checkSignal, checkType, raise } from './values.js';
-
-/** Options of `receive()`. */
-export interface ReceiveOptions {
-  /**
-   * `true`: always a string; `false`: always a Buffer, the original's default.
-   * @default text gives a string, binary a Buffer
-   */
-  text?: boolean | undefined;
-  /** Milliseconds to wait at most; then a TimeoutError, and no message is lost. */
-  timeout?: number | undefined;
-  /** Stops waiting, with `signal.reason`; no message is lost. */
-  signal?: AbortSignal | undefined;
-}
 
 /** With listeners and nobody who pulls, so much is kept for a `receive()` right after opening. */
 const BACKLOG = 256;

@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { ping, sendControl, type ControlData } from './alives.js';
+import { ping, sendControl } from './alives.js';
 import { checkClose, close, terminate } from './closings.js';
 import { buffered, closedOf } from './connections.js';
 import { Core, start } from './cores.js';
@@ -11,15 +11,17 @@ import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
 import { pauseReading } from './flows.js';
 import { Frames } from './freams.js';
-import { iterate, receive, receivePieces, type ReceiveOptions } from './inboxes.js';
-import { checkOptions, type ConverseOptions } from './options.js';
-import { drained, send, type SendOptions } from './outboxes.js';
-import type { CloseInfo, Message, SendData } from './parts.js';
-import type { PieceStream, StreamOptions } from './pieces.js';
-
-export type { ReceiveOptions } from './inboxes.js';
-export type { SendOptions } from './outboxes.js';
-export type { PieceStream, StreamOptions } from './pieces.js';
+import { iterate, receive, receivePieces } from './inboxes.js';
+import {
+  checkOptions,
+  type ConverseOptions,
+  type ReceiveOptions,
+  type SendOptions,
+  type StreamOptions,
+} from './options.js';
+import { drained, send } from './outboxes.js';
+import type { CloseInfo, ControlData, Message, SendData } from './parts.js';
+import type { PieceStream } from './pieces.js';
 
 /** What {@link Converse} emits. */
 export interface ConverseEvents {

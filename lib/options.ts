@@ -4,6 +4,7 @@
  */
 import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
+import type { DataFrames } from './enumerations.js';
 import type { CompressionOptions } from './negotiations.js';
 import { isWithin, mustBe, wrongType, wrongValue } from './values.js';
 
@@ -132,6 +133,49 @@ export interface TransportOptions {
   family?: 0 | 4 | 6 | undefined;
   /** The local address to connect from. */
   localAddress?: string | undefined;
+}
+
+/** Options of `send()`. */
+export interface SendOptions {
+  /**
+   * `false`: a piece of a message that is not whole yet. A later call with `fin` or with
+   * `code: DataFrames.cont` goes on with it; other messages wait until it is whole.
+   * @default true
+   */
+  fin?: boolean | undefined;
+  /**
+   * Sends bytes as text, a string as binary, or a piece as a continuation.
+   * @default DataFrames.text for a string, DataFrames.binary for anything else
+   */
+  code?: DataFrames | undefined;
+  /**
+   * Whether to compress this message, where compression was negotiated; of a message in pieces the
+   * first one decides.
+   * @default from the option `compression.threshold` bytes up
+   */
+  compress?: boolean | undefined;
+}
+
+/** Options of `receive()`. */
+export interface ReceiveOptions {
+  /**
+   * `true`: always a string; `false`: always a Buffer, the original's default.
+   * @default text gives a string, binary a Buffer
+   */
+  text?: boolean | undefined;
+  /** Milliseconds to wait at most; then a TimeoutError, and no message is lost. */
+  timeout?: number | undefined;
+  /** Stops waiting, with `signal.reason`; no message is lost. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of `receiveStream()`. */
+export interface StreamOptions {
+  /**
+   * Most bytes of this message: it need not fit into memory.
+   * @default the option `maxPayload`
+   */
+  maxPayload?: number | undefined;
 }
 
 const LONGEST_TIMER = 2_147_483_647;

@@ -8,31 +8,11 @@ import { crowded, quietly, refusal, sendable } from './connections.js';
 import type { Connection, Settler, Source } from './connections.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
+import type { SendOptions } from './options.js';
 import type { SendData } from './parts.js';
 import { SendQueue } from './sends.js';
 import { checkUtf8 } from './utf8.js';
 import { bytesOf, checkType, mustBe, wrongType, wrongValue } from './values.js';
-
-/** Options of `send()`. */
-export interface SendOptions {
-  /**
-   * `false`: a piece of a message that is not whole yet. A later call with `fin` or with
-   * `code: DataFrames.cont` goes on with it; other messages wait until it is whole.
-   * @default true
-   */
-  fin?: boolean | undefined;
-  /**
-   * Sends bytes as text, a string as binary, or a piece as a continuation.
-   * @default DataFrames.text for a string, DataFrames.binary for anything else
-   */
-  code?: DataFrames | undefined;
-  /**
-   * Whether to compress this message, where compression was negotiated; of a message in pieces the
-   * first one decides.
-   * @default from the option `compression.threshold` bytes up
-   */
-  compress?: boolean | undefined;
-}
 
 /** A message, or a piece of one, that is at hand. */
 type Piece = string | Buffer | Blob;

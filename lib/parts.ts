@@ -14,6 +14,9 @@ export type Data = string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer | 
 /** What `send()` takes: one message, or its pieces in order, sent as one fragmented message. */
 export type SendData = Data | Iterable<Data> | AsyncIterable<Data>;
 
+/** A payload for control frames. */
+export type ControlData = string | ArrayBufferView | ArrayBuffer;
+
 /** How a connection ended. */
 export interface CloseInfo {
   /**

@@ -6,15 +6,6 @@ import type { PieceSink } from './assemblies.js';
 import type { Message } from './parts.js';
 import { PullQueue, type Waiter } from './queues.js';
 
-/** Options of `receiveStream()`. */
-export interface StreamOptions {
-  /**
-   * Most bytes of this message: it need not fit into memory.
-   * @default the option `maxPayload`
-   */
-  maxPayload?: number | undefined;
-}
-
 /**
  * The pieces of one message, for `for await`: strings of whole characters for text, Buffers for
  * binary. While they are not read, reading from the socket pauses. Leaving the loop drops the rest

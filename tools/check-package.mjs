@@ -18,7 +18,7 @@ const entries = Object.keys(manifest.exports)
   .map((path) => manifest.name + path.slice(1));
 /** What the tarball may hold; anything else is something users do not need. */
 const allowed = [
-  /^(package\.json|LICENSE|README\.md|CHANGELOG\.md)$/,
+  /^(package\.json|LICENSE|README\.md|README\.zh-CN\.md|CHANGELOG\.md)$/,
   /^dist\/cjs\/package\.json$/,
   /^dist\/(esm|cjs)\/[\w-]+\.(js|d\.ts)$/,
 ];
