@@ -11,6 +11,8 @@ const SMALL_SLAB = 1024;
 /** A piece of memory to pack frames into. */
 export interface Slab {
   readonly bytes: Buffer;
+  /** Bytes packed in it, once that is done. */
+  used: number;
   /** Where it is in WebAssembly's memory, or -1. */
   readonly address: number;
   /** Gives the slab back: nothing may read or write it any more. */
@@ -59,11 +61,15 @@ export function takeSlab(size: number): Slab {
   return (
     pool.pop() ?? {
       bytes: Buffer.allocUnsafeSlow(Math.max(size, SMALL_SLAB)),
+      used: 0,
       address: -1,
       free: () => undefined,
     }
   );
 }
+
+/** Slabs that nobody has taken. */
+export const slabsLeft = (): number => pool?.length ?? 0;
 
 /** Both ways of masking rely on little-endian words, as all machines have that Node runs on. */
 function makePool(): Slab[] {
@@ -75,6 +81,7 @@ function makePool(): Slab[] {
       bytes: found
         ? Buffer.from(found.memory.buffer, address, SLAB_SIZE)
         : Buffer.allocUnsafeSlow(SLAB_SIZE),
+      used: 0,
       address,
       free: () => pool?.push(slab),
     };

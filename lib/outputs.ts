@@ -2,14 +2,16 @@
  * From messages to bytes: frames are packed and masked in a slab, and leave it once a turn.
  * @packageDocumentation
  */
-import { maskingKey, maskSlab, takeSlab, type Slab } from './masks.js';
+import { maskingKey, maskSlab, slabsLeft, takeSlab, type Slab } from './masks.js';
 import type { ByteSink } from './parts.js';
-import { SLAB_SIZE } from './wasm.js';
+import { SLAB_SIZE, SLABS } from './wasm.js';
 
 /** Bytes that are packed before a burst is written without waiting for its end. */
 const BURST = 32_768;
 /** Most payload bytes that are packed at a time; a multiple of 4, so that the key stays in step. */
 const PIECE = SLAB_SIZE - 16;
+/** Slabs that are left for others, however slow the kernel is. */
+const SPARE_SLABS = SLABS / 4;
 /** A string of so many UTF-16 units fits into a slab whatever its UTF-8 length turns out to be. */
 const LONGEST_DIRECT_STRING = Math.floor(PIECE / 3);
 
@@ -96,35 +98,78 @@ export class Output {
   packBytes(first: number, data: Buffer): void {
     const { length } = data;
     const key = maskingKey();
+    /** Full slabs of a large message: they go out in one write. */
+    const full: Slab[] = [];
     let slab = this.#reserve(Math.min(length, PIECE) + 14);
     this.pending = packHeader(slab.bytes, this.pending, first, length, key);
     for (let from = 0; ;) {
-      const take = Math.min(length - from, PIECE);
       const at = this.pending;
+      const take = Math.min(length - from, PIECE);
       slab.bytes.set(take < length ? data.subarray(from, from + take) : data, at);
       from += take;
       maskSlab(slab, at, take, key);
       this.pending = at + take;
       if (from === length) break;
-      this.flush();
+      this.#putAside(full);
       slab = this.#reserve(Math.min(length - from, PIECE));
     }
-    this.#packed();
+    if (full.length > 0) this.#writeAll(full);
+    else this.#packed();
   }
 
   /** Hands on all that is packed. */
   flush(): void {
-    const slab = this.#slab;
+    const slab = this.#takeOut();
     if (!slab) return;
-    const bytes = slab.bytes.subarray(0, this.pending);
-    this.#slab = undefined;
-    this.pending = 0;
+    const bytes = slab.bytes.subarray(0, slab.used);
+    // What waits for a slow kernel must not keep the slabs of all others.
+    const lend = slabsLeft() >= SPARE_SLABS;
     let taken = true;
     try {
-      taken = this.#sink.write(bytes, slab.free);
+      if (lend) taken = this.#sink.write(bytes, slab.free);
+      else this.#sink.write(Buffer.from(bytes), nothing);
     } finally {
       if (taken) slab.free();
     }
+  }
+
+  /** The slab that is packed goes with those that are full, where that many can be had. */
+  #putAside(full: Slab[]): void {
+    if (!this.#sink.writev) this.flush();
+    else if (slabsLeft() <= SPARE_SLABS) {
+      if (full.length > 0) this.#writeAll(full);
+      else this.flush();
+    } else {
+      const slab = this.#takeOut();
+      if (slab) full.push(slab);
+    }
+  }
+
+  /** Hands on full slabs, and what is packed behind them. */
+  #writeAll(full: Slab[]): void {
+    const last = this.#takeOut();
+    const slabs = last ? [...full, last] : [...full];
+    full.length = 0;
+    const free = (): void => {
+      for (const slab of slabs) slab.free();
+    };
+    let taken = true;
+    try {
+      taken = this.#sink.writev!(
+        slabs.map(({ bytes, used }) => bytes.subarray(0, used)),
+        free,
+      );
+    } finally {
+      if (taken) free();
+    }
+  }
+
+  #takeOut(): Slab | undefined {
+    const slab = this.#slab;
+    if (slab) slab.used = this.pending;
+    this.#slab = undefined;
+    this.pending = 0;
+    return slab;
   }
 
   /** A slab with room for `size` bytes behind what is packed already. */
@@ -147,6 +192,8 @@ export class Output {
     if (this.#corks === 0) this.flush();
   }
 }
+
+const nothing = (): void => undefined;
 
 function endTurn(output: Output): void {
   output.endTurn();

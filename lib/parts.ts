@@ -97,6 +97,8 @@ export interface Extension {
  */
 export interface ByteSink {
   write: (bytes: Buffer, free: () => void) => boolean;
+  /** The same for several pieces at a time, where the sink has a better way for them. */
+  writev?: (pieces: readonly Buffer[], free: () => void) => boolean;
 }
 
 const WS_URI = /^wss?:\/\/[^/?#\\]+((?:[/?][^#\\]*)?)$/i;

@@ -290,16 +290,36 @@ export abstract class Transporter implements ByteSink, TransportOwner {
 
   /** Writes; `free` gives the bytes back once they may be overwritten, where this returns false. */
   write(bytes: Buffer, free: () => void): boolean {
+    return this.writev([bytes], free);
+  }
+
+  /** Writes several pieces at once. */
+  writev(pieces: readonly Buffer[], free: () => void): boolean {
     const transport = this._transport;
     if (!transport.writable) return true;
-    this._written += bytes.length;
-    // Behind bytes that wait already, these would keep a slab for as long as those do.
-    const lend = this._lends && !this._lent;
-    transport.write(lend ? bytes : Buffer.from(bytes), (this._onWritten ??= this._makeOnWritten()));
-    // For TCP, nothing waiting means that the kernel has taken it.
-    const direct = transport.writableLength === 0 && !('encrypted' in transport);
-    if (!lend || direct) return true;
-    this._lent = free;
+    const onWritten = (this._onWritten ??= this._makeOnWritten());
+    const waits = transport.writableLength > 0;
+    const last = pieces.length - 1;
+    if (last > 0) transport.cork();
+    pieces.forEach((bytes, i) => {
+      this._written += bytes.length;
+      if (!this._lends) transport.write(Buffer.from(bytes), i < last ? undefined : onWritten);
+      else if (i < last) transport.write(bytes);
+      else if (!waits) transport.write(bytes, onWritten);
+      else {
+        transport.write(bytes, () => {
+          free();
+          onWritten();
+        });
+      }
+    });
+    if (last > 0) transport.uncork();
+    if (!this._lends) return true;
+    if (!waits) {
+      // For TCP, nothing waiting means that the kernel has taken it.
+      if (transport.writableLength === 0 && !('encrypted' in transport)) return true;
+      this._lent = free;
+    }
     return false;
   }
 
