@@ -201,3 +201,29 @@ test('many connections with something to send in one turn all get it through', a
   });
   expect(new Set(numbers).size).toBe(40);
 });
+
+test('large messages wait for slow servers with the bytes they were sent with', async () => {
+  const pairs = [await open(), await open(), await open()];
+  for (const { peer } of pairs) peer.socket.pause();
+  const sent: Promise<void>[] = [];
+  for (let round = 0; round < 8; round++) {
+    for (const [i, { converse }] of pairs.entries()) {
+      sent.push(converse.send(Buffer.alloc(700_001, round * 16 + i)));
+      sent.push(converse.send(`small ${round} ${i}`));
+      await new Promise(setImmediate);
+    }
+  }
+
+  for (const { peer } of pairs) peer.socket.resume();
+
+  await Promise.all(sent);
+  for (const [i, { peer }] of pairs.entries()) {
+    await peer.until(() => peer.frames.length === 16);
+    for (const [at, { payload }] of peer.frames.entries()) {
+      const round = at >> 1;
+      const small = Buffer.from(`small ${round} ${i}`);
+      const expected = at % 2 > 0 ? small : Buffer.alloc(700_001, round * 16 + i);
+      expect(payload.equals(expected)).toBe(true);
+    }
+  }
+});

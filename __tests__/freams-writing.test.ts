@@ -271,6 +271,29 @@ test('a ByteSink is lent bytes: they stay until it frees them', () => {
   for (const { free } of lent) free();
 });
 
+test('text is the same bytes when it is written by documented means alone', async () => {
+  const texts = ['', 'a', 'é', '漢字', '😀', 'x'.repeat(200), 'ü漢'.repeat(5000), '\ud800'];
+  const pack = async (codec: Frames, chunks: Buffer[]): Promise<string[]> => {
+    for (const one of texts) codec.write(true, DataFrames.text, one);
+    await nextTurn();
+    return readFrames(Buffer.concat(chunks)).map(({ payload }) => payload.toString('hex'));
+  };
+  process.env['AIOWEBSOCKET_DOCUMENTED'] = '1';
+  let Documented = Frames;
+  jest.isolateModules(() => {
+    ({ Frames: Documented } = jest.requireActual<{ Frames: typeof Frames }>('aiowebsocket'));
+  });
+  delete process.env['AIOWEBSOCKET_DOCUMENTED'];
+  const chunks: Buffer[] = [];
+  const { frames, chunks: others } = writing();
+
+  const documented = await pack(new Documented((bytes) => chunks.push(bytes)), chunks);
+
+  expect(Documented).not.toBe(Frames);
+  expect(documented).toEqual(texts.map((one) => Buffer.from(one).toString('hex')));
+  expect(await pack(frames, others)).toEqual(documented);
+});
+
 test('pong sends a pong, with and without a payload', () => {
   const { frames, all } = writing();
 

@@ -66,13 +66,7 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
   /** A listener of messages is shown what still waits. */
   #attached(event: unknown, listener: unknown, context: unknown = this, once = false): this {
     if (event === 'message') {
-      attached(
-        this.#core,
-        this as unknown as Audience,
-        listener as MessageListener,
-        context,
-        once,
-      );
+      attached(this.#core, this as unknown as Audience, listener as MessageListener, context, once);
     }
     return this;
   }

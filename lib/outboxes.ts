@@ -79,7 +79,8 @@ function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Prom
   const source = message === undefined ? sourceOf(data) : undefined;
   if (!sendable(c)) return quietly(Promise.reject(refusal(c)));
   const inPieces = c._order?._inPieces;
-  const goesOn = code === DataFrames.cont || !!(code === undefined && fin !== undefined && inPieces);
+  const goesOn =
+    code === DataFrames.cont || !!(code === undefined && fin !== undefined && inPieces);
   if (source) {
     if (fin !== undefined || goesOn) {
       throw wrongType('an iterable is a whole message: fin and DataFrames.cont are for pieces');

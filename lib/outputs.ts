@@ -4,6 +4,7 @@
  */
 import { maskingKey, maskSlab, slabsLeft, takeSlab, type Slab } from './masks.js';
 import type { ByteSink } from './parts.js';
+import { writeUtf8 } from './utf8.js';
 import { SLAB_SIZE, SLABS } from './wasm.js';
 
 /** Bytes that are packed before a burst is written without waiting for its end. */
@@ -84,7 +85,7 @@ export class Output {
     const { bytes } = slab;
     const begin = this.pending;
     const guess = begin + headerSize(text.length);
-    const length = bytes.write(text, guess);
+    const length = writeUtf8(bytes, text, guess);
     const start = begin + headerSize(length);
     if (start !== guess) bytes.copyWithin(start, guess, guess + length);
     const key = maskingKey();

@@ -6,6 +6,19 @@ import { isUtf8 } from 'node:buffer';
 
 const REPLACEMENT = '\ufffd';
 
+interface FastWriter {
+  utf8Write?: (text: string, at: number) => number;
+}
+
+/**
+ * Writes text as UTF-8, and tells its bytes. By what `write` itself ends in: **undocumented**, and a
+ * tenth faster for a small message; by `write` where it is missing or not wanted.
+ */
+export const writeUtf8: (into: Buffer, text: string, at: number) => number =
+  (Buffer.prototype as FastWriter).utf8Write && !process.env['AIOWEBSOCKET_DOCUMENTED']
+    ? (into, text, at) => (into as unknown as Required<FastWriter>).utf8Write(text, at)
+    : (into, text, at) => into.write(text, at);
+
 /**
  * Decodes whole UTF-8 text.
  * @returns undefined where it is not valid

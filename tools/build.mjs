@@ -156,7 +156,8 @@ function pruneTypes(folder) {
     for (const [, other = ''] of text.matchAll(/ from '\.\/([\w-]+)\.js'/g)) needed.add(other);
   }
   for (const file of readdirSync(folder)) {
-    if (file.endsWith('.d.ts') && !needed.has(file.replace('.d.ts', ''))) rmSync(join(folder, file));
+    if (file.endsWith('.d.ts') && !needed.has(file.replace('.d.ts', '')))
+      rmSync(join(folder, file));
   }
 }
 
