@@ -15,6 +15,7 @@
  * @property {number} window messages in flight
  * @property {number} every how many messages the clock is looked at
  * @property {number} connections
+ * @property {number} before connections that are opened before any is measured
  * @property {number} total bytes of all messages, where that is what ends it
  * @property {boolean} tls
  * @property {boolean} deflate whether the client offers permessage-deflate
@@ -32,6 +33,7 @@ const defaults = {
   window: 1,
   every: 256,
   connections: 1,
+  before: 1_000,
   total: 0,
   stretch: 1,
   tls: false,
@@ -149,6 +151,9 @@ export const workloads = [
   opened('w6-serial', 'opening 1,000 connections, one by one', { scenario: 'open-serially' }),
   opened('w6-parallel', 'opening 1,000 connections at once', {
     ...{ scenario: 'open-at-once', quick: true },
+  }),
+  opened('w6-warm', 'opening 1,000 connections at once, after 10,000', {
+    ...{ scenario: 'open-at-once', before: 10_000 },
   }),
   received('w7-receive', 'text', 1_024, {
     ...{ title: 'permessage-deflate with context, 1 KiB JSON: receive only', path: '/json-source' },

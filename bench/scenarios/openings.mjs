@@ -10,15 +10,17 @@ const SETTLE = 200;
 /** @typedef {import('./messages.mjs').Connection} Connection */
 
 /**
- * Opens as many connections as told, once to warm up and once measured.
+ * Opens as many connections as told: to warm up, as often as it takes, and once measured.
  *
  * @param {Setting} setting
  * @param {(open: Setting['open'], count: number) => Promise<Connection[]>} openMany
  */
 async function measureOpening({ workload, open }, openMany) {
-  const { connections: count } = workload;
-  for (const connection of await openMany(open, count)) connection.terminate();
-  await sleep(SETTLE);
+  const { connections: count, before } = workload;
+  for (let opened = 0; opened < before; opened += count) {
+    for (const connection of await openMany(open, count)) connection.terminate();
+    await sleep(SETTLE);
+  }
   gc();
   const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
