@@ -65,7 +65,10 @@ export default defineConfig(
     // The types are those of the latest Node 20; what they offer must exist in the oldest we support.
     files: ['lib/**/*.ts'],
     plugins: { n: node },
-    rules: { 'n/no-unsupported-features/node-builtins': 'error' },
+    rules: {
+      // In Node 20.12 crypto.hash() is a release candidate; it is as it became.
+      'n/no-unsupported-features/node-builtins': ['error', { ignores: ['crypto.hash'] }],
+    },
   },
   {
     files: ['lib/cli/**', 'examples/**', 'bench/**', 'tools/**'],

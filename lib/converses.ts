@@ -338,7 +338,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     _response: HandShakeResponse,
     extension?: Extension,
   ): Frames {
-    return new Frames(sink, { ...this.options, extension });
+    return new Frames(sink, extension ? { ...this.options, extension } : this.options);
   }
 
   /** Makes who talks. */
@@ -357,7 +357,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const transport = await this.#connect(attempt);
     this.#transport = transport;
     c._transport = transport;
-    hold(c, c._held);
+    if (!c._held) hold(c, false);
     attempt._onTransport(transport);
     attempt._check();
     attempt._onPhase('handshake');

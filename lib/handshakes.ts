@@ -2,7 +2,7 @@
  * The opening handshake (RFC 6455 section 4). Mirrors `aiowebsocket/handshakes.py`.
  * @packageDocumentation
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { readBody, readUntil } from './bodies.js';
@@ -202,9 +202,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** @throws {HandShakeError} unless Sec-WebSocket-Accept answers our key, byte for byte */
   protected verifyAccept(response: HandShakeResponse): void {
     const key = header(this.#sent, KEY) ?? '';
-    const expected = createHash('sha1')
-      .update(key + GUID)
-      .digest('base64');
+    const expected = hash('sha1', key + GUID, 'base64');
     if (header(response.rawHeaders, ACCEPT) !== expected) {
       throw wrongField('ACCEPT', response, ACCEPT, expected);
     }

@@ -221,8 +221,11 @@ const NUMBER_NAMES = Object.keys(NUMBERS) as (keyof Numbers)[];
 
 /** All of {@link numberOption}; the defaults are one object for all connections. */
 export function numberOptions(options: NumberOptions): Numbers {
-  if (NUMBER_NAMES.every((name) => options[name] === undefined)) return (defaults ??= all({}));
-  return all(options);
+  for (const _ in options) {
+    if (NUMBER_NAMES.some((name) => options[name] !== undefined)) return all(options);
+    break;
+  }
+  return (defaults ??= all({}));
 }
 
 let defaults: Numbers | undefined;

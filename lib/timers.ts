@@ -26,9 +26,9 @@ export class Alarm<T> {
 
   /** Rings in `ms` milliseconds, and not when it was to before. */
   _set(ms: number): void {
-    this._clear();
+    if (this._timer) this._clear();
     this._timer = setTimeout(onTime, ms, this);
-    this._hold(this._held);
+    if (!this._held) this._timer.unref();
   }
 
   _clear(): void {
