@@ -130,6 +130,7 @@ async function joinModules(folder) {
     outdir: join(folder, 'esm'),
   });
   await bundle({ ...settings, entryPoints, format: 'cjs', outdir: join(folder, 'cjs') });
+  for (const format of ['esm', 'cjs']) markEnumerations(join(folder, format, 'index.js'));
   for (const { entryPoint = '', exports: names } of Object.values(metafile.outputs)) {
     const name = entryPoint.replace(/^lib\/|\.ts$/g, '');
     if (name === 'index') continue;
@@ -142,6 +143,17 @@ async function joinModules(folder) {
   for (const name of PUBLIC) {
     writeFileSync(join(folder, 'esm', `${name}.d.ts`), `export * from '../cjs/${name}.js';\n`);
   }
+}
+
+/**
+ * esbuild takes out the white space and with it the word that nothing is lost with an enumeration
+ * that nobody uses: bundlers leave those out then.
+ *
+ * @param {string} file
+ */
+function markEnumerations(file) {
+  const text = readFileSync(file, 'utf8');
+  writeFileSync(file, text.replace(/=(?=\((\w+)=>\(\1\[\1\.)/g, '=/* @__PURE__ */'));
 }
 
 /**
