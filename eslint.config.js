@@ -31,7 +31,7 @@ export default defineConfig(
       '@typescript-eslint/consistent-type-exports': 'error',
       '@typescript-eslint/explicit-module-boundary-types': 'error',
       '@typescript-eslint/prefer-readonly': 'error',
-      // The parts of a connection are closures: their functions stand alone, and are typed so.
+      // What is called without its object must not need it: typed as a property, it is checked.
       '@typescript-eslint/method-signature-style': ['error', 'property'],
       // Numbers in a template print as what they are; anything else has to be asked for.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],

@@ -1,4 +1,5 @@
 /** The server's answer, and what RFC 6455 sections 4.1 and 4.2.2 ask of it. */
+import { inspect } from 'node:util';
 import {
   AioWebSocket,
   HandShakeError,
@@ -186,6 +187,21 @@ test('the response is told: status, text, fields joined and as they came', async
   expect(response.headers['server']).toBe('');
   expect(response.rawHeaders).toContainEqual(['Set-Cookie', 'b=2']);
   expect(response.rawHeaders.map(([name]) => name).slice(0, 2)).toEqual(['Upgrade', 'Connection']);
+});
+
+test('the response shows all of itself when it is printed, and again when asked later', async () => {
+  const response = await opens({ 'X-Shown': 'yes' });
+  const { headers, rawHeaders } = response;
+
+  expect(inspect(response)).toContain("'x-shown': 'yes'");
+  expect(JSON.parse(JSON.stringify(response))).toMatchObject({
+    status: 101,
+    statusText: 'Switching Protocols',
+    headers: { 'x-shown': 'yes' },
+    subprotocol: '',
+  });
+  expect(response.headers).toBe(headers);
+  expect(response.rawHeaders).toBe(rawHeaders);
 });
 
 test('a field named __proto__ or constructor is a field like any other', async () => {

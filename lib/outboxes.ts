@@ -25,9 +25,14 @@ const isIdle = (c: Connection): boolean => c._order?._idle ?? true;
 /** Sends a message, whole or in pieces; settles once there is room for more. */
 export function send(c: Connection, data: SendData, options?: SendOptions): Promise<void> {
   try {
-    return typeof data === 'string' && options === undefined && isIdle(c) && sendable(c)
-      ? inTurn(c, writeFrame(c, true, DataFrames.text, data))
-      : sendAny(c, data, options);
+    if (options === undefined && isIdle(c) && sendable(c)) {
+      // The common case: all of it at hand, and nothing before it.
+      const isText = typeof data === 'string';
+      const message = isText ? data : bytesOf(data);
+      const code = isText ? DataFrames.text : DataFrames.binary;
+      if (message !== undefined) return inTurn(c, writeFrame(c, true, code, message));
+    }
+    return sendAny(c, data, options);
   } catch (error) {
     return Promise.reject(error);
   }

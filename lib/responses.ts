@@ -69,6 +69,17 @@ export class Answer implements HandShakeResponse {
     return (this.#headers ??= tableOf(this.rawHeaders));
   }
 
+  /** All of it, for `JSON.stringify()`. */
+  toJSON(): HandShakeResponse {
+    const { status, statusText, headers, rawHeaders, subprotocol, extensions, head } = this;
+    return { status, statusText, headers, rawHeaders, subprotocol, extensions, head };
+  }
+
+  /** The same for `console.log()`. */
+  [Symbol.for('nodejs.util.inspect.custom')](): HandShakeResponse {
+    return this.toJSON();
+  }
+
   /** Its head is whole. */
   _complete(text: string, head: Buffer): this {
     this.#text = text;

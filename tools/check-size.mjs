@@ -7,11 +7,8 @@ import { conclude, ensureBuilt, root } from './shared.mjs';
 
 /** 30 KB: where the client is to get. */
 const goal = 30_720;
-/**
- * What it may not exceed meanwhile. It was 51,200 while the parts of a connection were closures:
- * classes cost 8 KB of text, and save 15 KB of memory for each open connection.
- */
-const limit = 58_368;
+/** What it may not exceed meanwhile: a ratchet, which follows the size downwards. */
+const limit = 54_784;
 
 await ensureBuilt();
 const { outputFiles, metafile } = await build({
