@@ -227,3 +227,24 @@ test('large messages wait for slow servers with the bytes they were sent with', 
     }
   }
 });
+
+test('what is sent while the transport tells drain is kept until it has gone', async () => {
+  const pair = await open();
+  const { aws, converse, peer } = pair;
+  await choke(pair);
+  const before = peer.frames.length;
+  let told = 0;
+  aws.transport!.on('drain', () => {
+    if (++told < 40) void converse.send(Buffer.alloc(60_000, told));
+  });
+
+  peer.socket.resume();
+  await peer.until(() => peer.frames.filter(({ payload }) => payload.length === 60_000).length > 0);
+  void converse.send('last');
+  await peer.until(() => String(peer.frames.at(-1)?.payload) === 'last');
+
+  const marked = peer.frames.slice(before).filter(({ payload }) => payload.length === 60_000);
+  for (const [i, { payload }] of marked.entries()) {
+    expect(payload.equals(Buffer.alloc(60_000, i + 1))).toBe(true);
+  }
+});

@@ -4,8 +4,11 @@ import { connect as connectSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   AioWebSocket,
+  Converse,
   HandShake,
   HandShakeError,
+  type CloseInfo,
+  type ConverseParts,
   type HandShakeResponse,
   type HeaderList,
   type Remote,
@@ -283,4 +286,79 @@ describe('a transport of its own', () => {
 
     await expect(failure(new Failing('ws://a/'), Error)).resolves.toBe(thrown);
   });
+});
+
+describe("a Converse of one's own", () => {
+  test('may send from makeConverse on, with options of its own', async () => {
+    const { server } = await opening();
+    class Greeting extends AioWebSocket {
+      greeted: Promise<void> | undefined;
+      protected override makeConverse(transport: Duplex, parts: ConverseParts): Converse {
+        const converse = new Converse(transport, { ...this.options, highWaterMark: 1 }, parts);
+        this.greeted = converse.send('much');
+        return converse;
+      }
+    }
+
+    const aws = await new Greeting(server.url).createConnection();
+    await aws.greeted;
+
+    expect(() => new Converse(aws.transport!, { nonsense: 1 } as never)).toThrow(/nonsense/);
+    aws.terminate();
+    await aws.closed;
+  });
+
+  test('is asked when the connection is to be closed', async () => {
+    const { server } = await opening();
+    const calls: string[] = [];
+    class Noting extends Converse {
+      override close(code?: number, reason?: string): Promise<CloseInfo> {
+        calls.push(`close ${String(code)}`);
+        return super.close(code, reason);
+      }
+      override terminate(): void {
+        calls.push('terminate');
+        super.terminate();
+      }
+    }
+    class Own extends AioWebSocket {
+      protected override makeConverse(transport: Duplex, parts: ConverseParts): Converse {
+        return new Noting(transport, this.options, parts);
+      }
+    }
+    const aws = await new Own(server.url).createConnection();
+
+    const closed = aws.closeConnection(1001);
+    aws.terminate();
+    await closed;
+
+    expect(calls).toEqual(['close 1001', 'terminate']);
+  });
+
+  test('by itself is given what came behind a handshake made by hand', async () => {
+    const transport = new MemoryTransport();
+    const converse = new Converse(transport, {}, { head: text('glued') });
+
+    await expect(converse.receive()).resolves.toBe('glued');
+
+    converse.terminate();
+    await converse.closed;
+  });
+});
+
+test.each([
+  ['a resource', { resource: '/a b' }],
+  ['a resource', { resource: '/ HTTP/1.1\r\nX-Evil: 1' }],
+  ['a host', { host: 'a\r\nX-Evil: 1' }],
+])('%s that makeHandShake made up is checked before it goes out', async (_what, change) => {
+  const { server, requests } = await opening();
+  class Made extends AioWebSocket {
+    protected override makeHandShake(remote: Remote, transport: Duplex): HandShake {
+      return super.makeHandShake({ ...remote, ...change }, transport);
+    }
+  }
+
+  await expect(new Made(server.url).createConnection()).rejects.toThrow(TypeError);
+
+  expect(requests).toEqual([]);
 });

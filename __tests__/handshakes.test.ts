@@ -129,6 +129,16 @@ describe('the subprotocol', () => {
     });
   });
 
+  test('is known without an Origin, too', async () => {
+    await expect(
+      opens(chosen('b'), { origin: false, protocols: ['a', 'b'] }),
+    ).resolves.toMatchObject({ subprotocol: 'b' });
+    const deflate = { 'Sec-WebSocket-Extensions': 'permessage-deflate' };
+    await expect(opens(deflate, { origin: false, compression: true })).resolves.toMatchObject({
+      extensions: 'permessage-deflate',
+    });
+  });
+
   test('is empty when the server chose none', async () => {
     await expect(opens({}, { protocols: ['a', 'b'] })).resolves.toMatchObject({ subprotocol: '' });
   });

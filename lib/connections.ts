@@ -64,8 +64,8 @@ const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
 
 /** One connection. What an idle one can do without is made when it is needed. */
 export abstract class Connection extends Transporter {
-  readonly _numbers: Numbers;
-  readonly _autoPong: boolean;
+  _numbers: Numbers;
+  _autoPong: boolean;
   declare _frames: Frames;
   _compression: Compression | undefined;
   _beforeClose: ((code: number, reason: string) => void | Promise<void>) | undefined;

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { checkClose, close, endWith, fail, terminate } from './closings.js';
+import { checkClose, endWith, fail } from './closings.js';
 import { closedOf, hold, move, refusal, tellAll } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
@@ -262,17 +262,15 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     } catch (error) {
       return Promise.reject(error);
     }
-    if (this.state >= SocketState.opened) {
-      if (this.#converse) close(coreOf(this), code, reason);
-    } else this.#giveUp('closeConnection');
+    if (this.state >= SocketState.opened) void this.#converse?.close(code, reason);
+    else this.#giveUp('closeConnection');
     return this.closed;
   }
 
   /** Ends at once: no Close frame, no waiting. */
   terminate(): void {
-    if (this.state >= SocketState.opened) {
-      if (this.#converse) terminate(coreOf(this));
-    } else this.#giveUp('terminate');
+    if (this.state >= SocketState.opened) this.#converse?.terminate();
+    else this.#giveUp('terminate');
   }
 
   /** Stops reading: the server feels it. */
@@ -412,9 +410,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
         _active: false,
       };
     }
-    const frames = this.makeFrames(c, response, extension);
+    c._frames = this.makeFrames(c, response, extension);
     this.#converse = this.makeConverse(transport, { _core: c });
-    start(c, frames, response.head);
+    start(c, response.head);
   }
 
   /** One `error`, unless the caller wanted the end, and one `close`. */
@@ -427,7 +425,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       this.#transport?.destroy();
       this.#end(failure);
     } else if (failure) fail(c, failure);
-    else terminate(c);
+    else this.#converse.terminate();
     await this.closed;
     return error;
   }

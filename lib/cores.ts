@@ -6,7 +6,7 @@ import { payPong, takePing, takePong } from './alives.js';
 import { broken, end, fail, finish, takeClose } from './closings.js';
 import { Connection, tellAll } from './connections.js';
 import { updateFlow, startReading, takeChunk } from './flows.js';
-import type { Frames, FramesHost } from './freams.js';
+import type { FramesHost } from './freams.js';
 import { deliver } from './inboxes.js';
 import { relieve } from './outboxes.js';
 import type { Message } from './parts.js';
@@ -69,13 +69,12 @@ export class Core extends Connection implements FramesHost {
 }
 
 /**
- * Joins a connection with its codec, and begins to read in the next turn of the event loop:
+ * Joins a connection with its codec and its transport, and begins to read in the next turn of the event loop:
  * listeners attached in this turn, and promises that resolve in it, must miss nothing.
  * @param head bytes that came before
  */
-export function start(c: Core, frames: Frames, head?: Buffer): void {
-  c._frames = frames;
-  frames.attach(c);
+export function start(c: Core, head?: Buffer): void {
+  c._frames.attach(c);
   c._own();
   setImmediate(read, c, head);
 }

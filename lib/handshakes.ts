@@ -29,7 +29,7 @@ import {
 } from './requests.js';
 import { randomWord } from './random.js';
 import { refusal, responseReader, type HandShakeResponse } from './responses.js';
-import { tell } from './values.js';
+import { mustBe, tell } from './values.js';
 
 export type { HandShakeResponse } from './responses.js';
 
@@ -42,6 +42,8 @@ export interface HandShakeEvents {
 }
 
 const ACCEPT = `${SEC}Accept`;
+/** What a request line and Host may hold. */
+const PLAIN = /^[!-~]+$/;
 const NO_HEADERS: HeaderList = [];
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
@@ -68,6 +70,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** @throws TypeError or RangeError for headers, protocols or limits that cannot be */
   constructor(remote: Remote, transport: Duplex, options: HandShakeOptions = {}) {
     super();
+    const { host, resource } = remote;
+    if (!PLAIN.test(resource + host)) throw mustBe('remote', 'of visible ASCII', resource + host);
     this.remote = remote;
     this.transport = transport;
     this.options = options;
@@ -238,15 +242,15 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 }
 
 /** Whether there is nothing of the user's in a request. */
-const isPlain = ({ userinfo }: Remote, options: HandShakeOptions): boolean =>
-  !(
-    options.headers ??
-    options.unionHeader ??
-    options.origin ??
-    options.protocols ??
-    options.compression ??
-    userinfo
-  );
+const isPlain = (remote: Remote, options: HandShakeOptions): boolean =>
+  [
+    options.headers,
+    options.unionHeader,
+    options.origin,
+    options.protocols,
+    options.compression,
+    remote.userinfo,
+  ].every((one) => one === undefined);
 
 function newKey(): string {
   const nonce = Buffer.allocUnsafe(16);

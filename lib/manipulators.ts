@@ -41,10 +41,12 @@ export interface ConverseEvents {
   state: [state: SocketState, previous: SocketState];
 }
 
-/** What a {@link Converse} that AioWebSocket makes is given besides its options: its connection. */
+/** What {@link Converse} takes besides its options. */
 export interface ConverseParts {
-  /** @internal */
-  readonly _core: Core;
+  /** @internal The connection, where AioWebSocket has opened it. */
+  readonly _core?: Core | undefined;
+  /** Bytes that came behind the handshake's response, where it was made by hand. */
+  readonly head?: Buffer | undefined;
 }
 
 /**
@@ -60,12 +62,22 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * @param options limits and timers
    * @throws TypeError or RangeError that names the option
    */
-  constructor(transport: Duplex, options: ConverseOptions = {}, parts?: ConverseParts) {
-    const core = parts?._core ?? makeCore(transport, options);
+  constructor(transport: Duplex, options: ConverseOptions = {}, parts: ConverseParts = {}) {
+    const numbers = checkOptions(options);
+    const autoPong = options.autoPong ?? true;
+    const core = parts._core ?? new Core(numbers, autoPong, false, []);
     super(core);
     this.transport = transport;
     const [aws] = core._emitters;
     core._emitters = aws ? [this, aws] : [this];
+    core._transport = transport;
+    core._numbers = numbers;
+    core._autoPong = autoPong;
+    if (parts._core) return;
+    // One that nobody but this Converse knows.
+    core._state = SocketState.opened;
+    core._frames = new Frames(core, options);
+    start(core, parts.head);
   }
 
   /** Resolves once the connection has ended, however it did. Never rejects. */
@@ -176,13 +188,4 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   resume(): void {
     pauseReading(coreOf(this), false);
   }
-}
-
-/** A connection of one that nobody but its Converse knows. */
-function makeCore(transport: Duplex, options: ConverseOptions): Core {
-  const core = new Core(checkOptions(options), options.autoPong ?? true, false, []);
-  core._state = SocketState.opened;
-  core._transport = transport;
-  start(core, new Frames(core, options));
-  return core;
 }

@@ -141,16 +141,13 @@ export class Output {
       if (full.length > 0) this.#writeAll(full);
       else this.flush();
     } else {
-      const slab = this.#takeOut();
-      if (slab) full.push(slab);
+      full.push(this.#takeOut()!);
     }
   }
 
   /** Hands on full slabs, and what is packed behind them. */
   #writeAll(full: Slab[]): void {
-    const last = this.#takeOut();
-    const slabs = last ? [...full, last] : [...full];
-    full.length = 0;
+    const slabs = [...full.splice(0), this.#takeOut()!];
     const free = (): void => {
       for (const slab of slabs) slab.free();
     };

@@ -10,7 +10,7 @@ export interface Waiter<T> {
 }
 
 /** How many places may be empty at the front of a list before it is moved up. */
-const SPARE = 1024;
+const SPARE = 64;
 
 /** A first-in, first-out list that moves its items rarely. */
 export class Fifo<T> {
@@ -43,7 +43,8 @@ export class Fifo<T> {
     this._at = at + 1;
     if (this._at === list.length) this._clear();
     else if (at > SPARE && at * 2 > list.length) {
-      this._list = this._items();
+      // In place: a list that is left behind would keep its items alive for a while.
+      list.splice(0, this._at);
       this._at = 0;
     }
     return item;

@@ -143,11 +143,14 @@ export function responseReader({
 
   return (chunk) => {
     let seen = text.length;
-    text += chunk.toString('latin1');
+    const fresh = chunk.toString('latin1');
+    text += fresh;
     const checkLimit = (to: number): void => {
       if (to > left) throw refusal('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`, answer);
     };
-    for (let next; (next = text.indexOf('\n', Math.max(from, seen)) + 1) > 0;) {
+    // Bytes cost the same however they are chopped: only what ends a line is looked at.
+    const endsLine = fresh.includes('\n');
+    for (let next; endsLine && (next = text.indexOf('\n', Math.max(from, seen)) + 1) > 0;) {
       const isEnd = takeLine(text.slice(from, next));
       checkLimit(next);
       from = next;
@@ -166,7 +169,7 @@ export function responseReader({
       answer = undefined;
     }
     // What cannot become a status line is refused before its line ends, which may be never.
-    if (!answer && !START.startsWith(text.slice(0, 9))) throw noResponse(text);
+    if (!answer && seen < 9 && !START.startsWith(text.slice(0, 9))) throw noResponse(text);
     checkLimit(text.length);
     return undefined;
   };

@@ -298,22 +298,26 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     const transport = this._transport;
     if (!transport.writable) return true;
     const onWritten = (this._onWritten ??= this._makeOnWritten());
-    const waits = transport.writableLength > 0;
+    // A `drain` is told before what was lent has come back.
+    const waits = transport.writableLength > 0 || this._lent !== undefined;
     const last = pieces.length - 1;
     if (last > 0) transport.cork();
-    pieces.forEach((bytes, i) => {
-      this._written += bytes.length;
-      if (!this._lends) transport.write(Buffer.from(bytes), i < last ? undefined : onWritten);
-      else if (i < last) transport.write(bytes);
-      else if (!waits) transport.write(bytes, onWritten);
-      else {
-        transport.write(bytes, () => {
-          free();
-          onWritten();
-        });
-      }
-    });
-    if (last > 0) transport.uncork();
+    try {
+      pieces.forEach((bytes, i) => {
+        this._written += bytes.length;
+        if (!this._lends) transport.write(Buffer.from(bytes), i < last ? undefined : onWritten);
+        else if (i < last) transport.write(bytes);
+        else if (!waits) transport.write(bytes, onWritten);
+        else {
+          transport.write(bytes, () => {
+            free();
+            onWritten();
+          });
+        }
+      });
+    } finally {
+      if (last > 0) transport.uncork();
+    }
     if (!this._lends) return true;
     if (!waits) {
       // For TCP, nothing waiting means that the kernel has taken it.
