@@ -1,5 +1,16 @@
 /** Sending to a peer that reads slowly, or not at all. */
-import { client, close, listen, open, Opcode, ping, type Pair } from './helpers/peer.js';
+import { slabsLeft } from 'aiowebsocket/masks';
+import { SLABS } from 'aiowebsocket/wasm';
+import {
+  client,
+  close,
+  eventually,
+  listen,
+  open,
+  Opcode,
+  ping,
+  type Pair,
+} from './helpers/peer.js';
 
 const MARK = 65_536;
 
@@ -228,23 +239,17 @@ test('large messages wait for slow servers with the bytes they were sent with', 
   }
 });
 
-test('what is sent while the transport tells drain is kept until it has gone', async () => {
+test('memory that was lent comes back, also when drain is told before that', async () => {
   const pair = await open();
   const { aws, converse, peer } = pair;
   await choke(pair);
-  const before = peer.frames.length;
   let told = 0;
   aws.transport!.on('drain', () => {
-    if (++told < 40) void converse.send(Buffer.alloc(60_000, told));
+    if (++told < 5) void converse.send(Buffer.alloc(5_000_000, told));
   });
 
   peer.socket.resume();
-  await peer.until(() => peer.frames.filter(({ payload }) => payload.length === 60_000).length > 0);
-  void converse.send('last');
-  await peer.until(() => String(peer.frames.at(-1)?.payload) === 'last');
 
-  const marked = peer.frames.slice(before).filter(({ payload }) => payload.length === 60_000);
-  for (const [i, { payload }] of marked.entries()) {
-    expect(payload.equals(Buffer.alloc(60_000, i + 1))).toBe(true);
-  }
+  // Of those that others might have taken, none is missing once nothing waits.
+  await eventually(pair, () => told > 0 && aws.bufferedAmount === 0 && slabsLeft() === SLABS);
 });
