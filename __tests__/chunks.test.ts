@@ -134,6 +134,25 @@ test.each([1, 2])('messages of opcode %i outlive the buffer they were read into'
   expect(messages.map((message) => Buffer.from(message as Buffer))).toEqual(sent);
 });
 
+test('binary messages are Buffers like any other, also by documented means alone', () => {
+  const documented: Message[] = [];
+  process.env['AIOWEBSOCKET_DOCUMENTED'] = '1';
+  jest.isolateModules(() => {
+    const { Frames: Codec } = jest.requireActual<{ Frames: typeof Frames }>('aiowebsocket');
+    new Codec()
+      .on('message', (message: Message) => documented.push(message))
+      .feed(Buffer.from('820161820162', 'hex'));
+  });
+  delete process.env['AIOWEBSOCKET_DOCUMENTED'];
+
+  const usual = receive(put(0, 2, [Buffer.from('a'), Buffer.from('b')]));
+
+  for (const messages of [usual, documented]) {
+    expect(messages).toStrictEqual([Buffer.from('a'), Buffer.from('b')]);
+    expect(messages.every((message) => Buffer.isBuffer(message))).toBe(true);
+  }
+});
+
 test('binary messages of one chunk share no byte', () => {
   const [first, second] = receive(put(0, 2, [Buffer.from('first'), Buffer.from('second')]));
 

@@ -2,6 +2,7 @@
  * Payloads become messages: fragments are joined, limits kept, UTF-8 checked as it comes.
  * @packageDocumentation
  */
+import { Buffer } from 'node:buffer';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError } from './exceptions.js';
 import type { Numbers } from './options.js';

@@ -2,6 +2,7 @@
  * Reading a transport during the opening handshake, and the body of a response that is no 101.
  * @packageDocumentation
  */
+import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import type { HandShakeResponse } from './responses.js';
 

@@ -2,6 +2,8 @@
  * Messages that a chunk holds whole: each is copied out of it once, small ones several at a time.
  * @packageDocumentation
  */
+import { Buffer } from 'node:buffer';
+import { env, versions } from 'node:process';
 import { decodeUtf8 } from './utf8.js';
 import { readBuffer, READ_BUFFER, UTF16, wasm, type Wasm } from './wasm.js';
 
@@ -20,17 +22,29 @@ let address = -1;
 let text = '';
 let textFrom = 0;
 let textEnd = 0;
-let bytes = NOTHING;
-let bytesFrom = 0;
+let memory = NOTHING.buffer;
+/** What to add to an offset in the chunk. */
+let memoryShift = 0;
 let bytesEnd = 0;
 let utf16: Buffer | undefined;
-const decodes = parseInt(process.versions.node) < FAST_NODE;
+const decodes = parseInt(versions.node) < FAST_NODE;
+
+/**
+ * Views memory as a Buffer. The class that `subarray` makes Buffers of, which is Buffer's species,
+ * does it in half of `subarray`'s time.
+ */
+const Species = (Buffer as unknown as Record<symbol, unknown>)[Symbol.species] as
+  (new (memory: ArrayBufferLike, at: number, length: number) => Buffer) | undefined;
+const view: (memory: ArrayBufferLike, at: number, length: number) => Buffer =
+  Species && Species.prototype === Buffer.prototype && !env['AIOWEBSOCKET_DOCUMENTED']
+    ? (...where) => new Species(...where)
+    : (...where) => Buffer.from(...where);
 
 /** A chunk is about to be parsed, or has been: nothing of another one may be taken for it. */
 export function useChunk(chunk = NOTHING): void {
   textEnd = bytesEnd = 0;
   text = '';
-  bytes = NOTHING;
+  memory = NOTHING.buffer;
   address = chunk.buffer === readBuffer().buffer ? chunk.byteOffset : -1;
   native = address >= READ_BUFFER && wasm();
 }
@@ -67,9 +81,10 @@ export function bytesAt(chunk: Buffer, from: number, to: number): Buffer {
     return own;
   }
   if (to > bytesEnd) {
-    bytesFrom = from;
     bytesEnd = Math.min(from + WINDOW, chunk.length);
-    bytes = Buffer.from(chunk.subarray(from, bytesEnd));
+    const bytes = Buffer.from(chunk.subarray(from, bytesEnd));
+    memory = bytes.buffer;
+    memoryShift = bytes.byteOffset - from;
   }
-  return bytes.subarray(from - bytesFrom, to - bytesFrom);
+  return view(memory, from + memoryShift, to - from);
 }

@@ -2,7 +2,8 @@
  * permessage-deflate at work (RFC 7692 section 7.2).
  * @packageDocumentation
  */
-import { kMaxLength } from 'node:buffer';
+import { Buffer, kMaxLength } from 'node:buffer';
+import { env } from 'node:process';
 import type * as Zlib from 'node:zlib';
 import { StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
@@ -58,7 +59,7 @@ let scratch: Buffer | undefined;
  */
 function handleCodec(stream: Stream, window = 0): Codec | undefined {
   const { _handle: handle, _writeState: state } = stream;
-  if (!handle?.writeSync || !state || process.env['AIOWEBSOCKET_DOCUMENTED']) return undefined;
+  if (!handle?.writeSync || !state || env['AIOWEBSOCKET_DOCUMENTED']) return undefined;
   const { writeSync } = handle;
   let failure: string | undefined;
   handle.onerror = (message) => {

@@ -3,6 +3,7 @@
  * Mirrors `aiowebsocket/freams.py`, whose spelling the file's name keeps.
  * @packageDocumentation
  */
+import { Buffer } from 'node:buffer';
 import { EventEmitter } from 'eventemitter3';
 import { Assembly, checkSize, notUtf8, type PieceSink } from './assemblies.js';
 import { bytesAt, textOf, useChunk } from './chunks.js';

@@ -2,6 +2,7 @@
  * The opening handshake (RFC 6455 section 4). Mirrors `aiowebsocket/handshakes.py`.
  * @packageDocumentation
  */
+import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';

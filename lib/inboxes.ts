@@ -2,6 +2,8 @@
  * Messages on their way to the user: shown to listeners, kept for those who pull.
  * @packageDocumentation
  */
+import { Buffer } from 'node:buffer';
+import { emitWarning, nextTick } from 'node:process';
 import { refusal } from './connections.js';
 import type { Audience, Connection, MessageListener } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
@@ -54,7 +56,7 @@ export function attached(
   if (c._quiet || messages.length === 0) return;
   if (!c._latecomers) {
     c._latecomers = [];
-    process.nextTick(catchUp, c);
+    nextTick(catchUp, c);
   }
   c._latecomers.push(() => {
     for (const message of messages) {
@@ -269,7 +271,7 @@ let warned = false;
 function warnAbandoned(): void {
   if (warned) return;
   warned = true;
-  process.emitWarning(
+  emitWarning(
     'messages shown to listeners that nobody pulled are no longer kept for receive(): pull continuously, or only listen',
     'AioWebSocketWarning',
   );

@@ -2,7 +2,7 @@
  * Messages on their way out: in the order of the calls, and no more than memory allows.
  * @packageDocumentation
  */
-import { isUtf8 } from 'node:buffer';
+import { Buffer, isUtf8 } from 'node:buffer';
 import { writeFrame } from './compressors.js';
 import { crowded, quietly, refusal, sendable } from './connections.js';
 import type { Connection, Settler, Source } from './connections.js';

@@ -2,6 +2,8 @@
  * From messages to bytes: frames are packed and masked in a slab, and leave it once a turn.
  * @packageDocumentation
  */
+import { Buffer } from 'node:buffer';
+import { nextTick } from 'node:process';
 import { maskingKey, maskSlab, slabsLeft, takeSlab, type Slab } from './masks.js';
 import type { ByteSink } from './parts.js';
 import { writeUtf8 } from './utf8.js';
@@ -179,7 +181,7 @@ export class Output {
   #packed(): void {
     if (this.#corks === 0 && !this.#turnUnderWay) {
       this.#turnUnderWay = true;
-      process.nextTick(endTurn, this);
+      nextTick(endTurn, this);
       this.flush();
     } else if (this.pending >= BURST) this.flush();
   }

@@ -2,6 +2,7 @@
  * The server's answer to the opening handshake, read as it arrives.
  * @packageDocumentation
  */
+import { Buffer } from 'node:buffer';
 import { HandShakeError, type HandShakeFailure } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { HeaderList } from './parts.js';

@@ -2,6 +2,8 @@
  * Byte streams: how one is opened, read without copies, and written without waiting.
  * @packageDocumentation
  */
+import { Buffer } from 'node:buffer';
+import { nextTick } from 'node:process';
 import type * as Net from 'node:net';
 import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -203,7 +205,7 @@ function socketSettings(
 const later =
   (lookup: LookupFunction): LookupFunction =>
   (name, how, done) =>
-    lookup(name, how, (...found) => process.nextTick(done, ...found));
+    lookup(name, how, (...found) => nextTick(done, ...found));
 
 const onRead = (tap: Tap): object => {
   const buffer = readBuffer();

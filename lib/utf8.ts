@@ -2,7 +2,8 @@
  * UTF-8, checked as it arrives (RFC 6455 section 8.1, RFC 3629).
  * @packageDocumentation
  */
-import { isUtf8 } from 'node:buffer';
+import { Buffer, isUtf8 } from 'node:buffer';
+import { env } from 'node:process';
 
 const REPLACEMENT = '\ufffd';
 
@@ -15,7 +16,7 @@ interface FastWriter {
  * tenth faster for a small message; by `write` where it is missing or not wanted.
  */
 export const writeUtf8: (into: Buffer, text: string, at: number) => number =
-  (Buffer.prototype as FastWriter).utf8Write && !process.env['AIOWEBSOCKET_DOCUMENTED']
+  (Buffer.prototype as FastWriter).utf8Write && !env['AIOWEBSOCKET_DOCUMENTED']
     ? (into, text, at) => (into as unknown as Required<FastWriter>).utf8Write(text, at)
     : (into, text, at) => into.write(text, at);
 
