@@ -1,4 +1,5 @@
 /** Messages become bytes: masked, minimal, in order. */
+import fc from 'fast-check';
 import { ControlFrames, DataFrames, Frames } from 'aiowebsocket';
 import { maskBytes } from 'aiowebsocket/masks';
 import { readFrame, readFrames, text } from './helpers/frames.js';
@@ -269,6 +270,57 @@ test('a ByteSink is lent bytes: they stay until it frees them', () => {
     Array.from({ length: 100 }, (_, i) => i + 1),
   );
   for (const { free } of lent) free();
+});
+
+const someText = fc.oneof(
+  fc.string({ unit: 'grapheme-ascii', maxLength: 200 }),
+  fc.constantFrom('', 'x'.repeat(125), 'x'.repeat(126), 'x'.repeat(160), 'x'.repeat(161)),
+);
+const anyText = fc.oneof(
+  { arbitrary: someText, weight: 20 },
+  { arbitrary: fc.constantFrom('é', '漢字', '😀', '\ud800', 'a\u0141'), weight: 1 },
+);
+const anything = fc.oneof(
+  { arbitrary: anyText, weight: 8 },
+  { arbitrary: fc.uint8Array({ maxLength: 200 }), weight: 1 },
+);
+
+test('what is written in one turn leaves whole and in order, whatever it is', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(anything, { minLength: 2, maxLength: 60 }), async (messages) => {
+      const { frames, all } = writing();
+      for (const one of messages) frames.write(true, typeof one === 'string' ? 1 : 2, one);
+      await nextTurn();
+
+      expect(readFrames(all()).map(({ opcode, payload }) => [opcode, payload])).toEqual(
+        messages.map((one) => [typeof one === 'string' ? 1 : 2, Buffer.from(one)]),
+      );
+    }),
+  );
+});
+
+test.each(['a', 'é', '漢', '😀'])('a turn of many short texts, the last of %s', async (last) => {
+  for (const size of [1, 40, 125, 126, 160]) {
+    const { frames, all } = writing();
+    const texts = Array.from({ length: 700 }, (_, i) =>
+      (i < 500 ? 'abcdefgh' : last).repeat(size).slice(0, size),
+    );
+    for (const one of texts) frames.write(true, DataFrames.text, one);
+    await nextTurn();
+
+    expect(readFrames(all()).map(({ payload }) => payload.toString())).toEqual(
+      texts.map((one) => Buffer.from(one).toString()),
+    );
+  }
+});
+
+test('every short text of a turn has a masking key of its own', async () => {
+  const { frames, all } = writing();
+  for (let i = 0; i < 100; i++) frames.write(true, DataFrames.text, 'the same');
+  await nextTurn();
+
+  const keys = Array.from({ length: 100 }, (_, i) => all().readUInt32BE(i * 14 + 2));
+  expect(new Set(keys).size).toBe(100);
 });
 
 test('text is the same bytes when it is written by documented means alone', async () => {

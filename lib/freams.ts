@@ -259,7 +259,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#output.flush();
   }
 
-  /** Bytes packed and not yet handed to the writer. */
+  /** Bytes packed and not yet handed to the writer; short texts among them as if they were ASCII. */
   get pending(): number {
     return this.#output.pending;
   }

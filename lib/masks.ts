@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { randomWord } from './random.js';
-import { SLAB_SIZE, SLABS, wasm } from './wasm.js';
+import { SLAB_SIZE, SLABS, wasm, type Wasm } from './wasm.js';
 
 /** Bytes of a slab of its own, at least: room for a few frames more. */
 const SMALL_SLAB = 1024;
@@ -50,7 +50,16 @@ export function maskSlab(slab: Slab, at: number, length: number, key: number): v
   else maskInMemory(slab.address + at, length, key);
 }
 
-let maskInMemory: (at: number, length: number, key: number) => void;
+/**
+ * Puts payloads, which lie one behind the other behind `end`, into the frames from `at` to `end`,
+ * which have their headers; masked. For a slab in WebAssembly's memory.
+ */
+export function fillSlab({ address }: Slab, at: number, end: number): void {
+  fillInMemory(address + at, address + end, address + end);
+}
+
+let fillInMemory: Wasm['fill'];
+let maskInMemory: Wasm['mask'];
 let pool: Slab[] | undefined;
 
 /**
@@ -75,7 +84,7 @@ export const slabsLeft = (): number => pool?.length ?? 0;
 /** Both ways of masking rely on little-endian words, as all machines have that Node runs on. */
 function makePool(): Slab[] {
   const found = wasm();
-  if (found) maskInMemory = found.mask;
+  if (found) ({ mask: maskInMemory, fill: fillInMemory } = found);
   return Array.from({ length: SLABS }, (_, index) => {
     const address = found ? index * SLAB_SIZE : -1;
     const slab: Slab = {

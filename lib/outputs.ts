@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { nextTick } from 'node:process';
-import { maskingKey, maskSlab, slabsLeft, takeSlab, type Slab } from './masks.js';
+import { fillSlab, maskingKey, maskSlab, slabsLeft, takeSlab, type Slab } from './masks.js';
 import type { ByteSink } from './parts.js';
 import { writeUtf8 } from './utf8.js';
 import { SLAB_SIZE, SLABS } from './wasm.js';
@@ -17,6 +17,10 @@ const PIECE = SLAB_SIZE - 16;
 const SPARE_SLABS = SLABS / 4;
 /** A string of so many UTF-16 units fits into a slab whatever its UTF-8 length turns out to be. */
 const LONGEST_DIRECT_STRING = Math.floor(PIECE / 3);
+/** UTF-16 units up to which texts are written together: above, the copy costs more than it saves. */
+const LONGEST_JOINED_STRING = 160;
+/** So many texts are written one by one when those before turned out not to be ASCII. */
+const CAUTION = 1_000;
 
 /** Bytes of the header of a masked frame with this payload length (RFC 6455 section 5.2). */
 export function headerSize(length: number): number {
@@ -63,6 +67,10 @@ export class Output {
   pending = 0;
   #corks = 0;
   #turnUnderWay = false;
+  /** Texts whose frames, from `#textsFrom` on, have no payload yet: it is written in one go. */
+  #texts = '';
+  #textsFrom = 0;
+  #caution = 0;
 
   constructor(sink: ByteSink) {
     this.#sink = sink;
@@ -83,6 +91,56 @@ export class Output {
       this.packBytes(first, Buffer.from(text));
       return;
     }
+    // What leaves at once gains nothing by waiting for others.
+    const waits = this.#corks > 0 || this.#turnUnderWay;
+    if (waits && text.length <= LONGEST_JOINED_STRING && this.#caution === 0) {
+      this.#joinText(first, text);
+    } else this.#writeText(first, text);
+    this.#packed();
+  }
+
+  /** Packs the header of text that is ASCII, it is hoped: Node takes long for each string it writes. */
+  #joinText(first: number, text: string): void {
+    const { length } = text;
+    // With room for all texts behind the frames, and for one character more, whose bytes tell.
+    const slab = this.#reserve(this.#texts.length + length * 2 + 12);
+    if (slab.address < 0) {
+      this.#writeText(first, text);
+      return;
+    }
+    if (this.#texts === '') this.#textsFrom = this.pending;
+    this.#texts += text;
+    this.pending = packHeader(slab.bytes, this.pending, first, length, maskingKey()) + length;
+  }
+
+  /** Completes the frames of joined texts. */
+  #writeTexts(): void {
+    const texts = this.#texts;
+    if (texts === '') return;
+    this.#texts = '';
+    const slab = this.#slab!;
+    const { bytes } = slab;
+    const end = this.pending;
+    const from = this.#textsFrom;
+    if (writeUtf8(bytes, texts, end) === texts.length) {
+      fillSlab(slab, from, end);
+      return;
+    }
+    this.#caution = CAUTION;
+    const frames: [first: number, text: string][] = [];
+    for (let at = from, begin = 0; at < end;) {
+      const short = bytes[at + 1]! & 0x7f;
+      const length = short < 126 ? short : bytes.readUInt16BE(at + 2);
+      frames.push([bytes[at]!, texts.slice(begin, (begin += length))]);
+      at += headerSize(length) + length;
+    }
+    this.pending = from;
+    for (const [first, text] of frames) this.#writeText(first, text);
+  }
+
+  #writeText(first: number, text: string): void {
+    this.#writeTexts();
+    if (this.#caution > 0) this.#caution--;
     const slab = this.#reserve(text.length * 3 + 14);
     const { bytes } = slab;
     const begin = this.pending;
@@ -94,11 +152,11 @@ export class Output {
     packHeader(bytes, begin, first, length, key);
     maskSlab(slab, start, length, key);
     this.pending = start + length;
-    this.#packed();
   }
 
   /** Packs one frame of bytes, which are copied. `first` is its first byte. */
   packBytes(first: number, data: Buffer): void {
+    this.#writeTexts();
     const { length } = data;
     const key = maskingKey();
     /** Full slabs of a large message: they go out in one write. */
@@ -122,6 +180,7 @@ export class Output {
 
   /** Hands on all that is packed. */
   flush(): void {
+    this.#writeTexts();
     const slab = this.#takeOut();
     if (!slab) return;
     const bytes = slab.bytes.subarray(0, slab.used);

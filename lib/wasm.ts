@@ -25,6 +25,8 @@ export interface Wasm {
   readonly memory: { readonly buffer: ArrayBuffer };
   /** Masks in place; the key is little-endian. */
   readonly mask: (at: number, length: number, key: number) => void;
+  /** Puts payloads at `from` into the frames from `at` to `end`, which have their headers; masked. */
+  readonly fill: (at: number, end: number, from: number) => void;
   /** 1 where there is nothing but ASCII from `at` to `end`. */
   readonly ascii: (at: number, end: number) => number;
   /** Turns UTF-8 into UTF-16 at `out`. Gives where that ends; 0 where it is not valid. */
