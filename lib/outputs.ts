@@ -158,10 +158,25 @@ export class Output {
   packBytes(first: number, data: Buffer): void {
     this.#writeTexts();
     const { length } = data;
+    if (length > PIECE) {
+      this.#packLarge(first, data);
+      return;
+    }
+    const slab = this.#reserve(length + 14);
+    const key = maskingKey();
+    const at = packHeader(slab.bytes, this.pending, first, length, key);
+    slab.bytes.set(data, at);
+    maskSlab(slab, at, length, key);
+    this.pending = at + length;
+    this.#packed();
+  }
+
+  #packLarge(first: number, data: Buffer): void {
+    const { length } = data;
     const key = maskingKey();
     /** Full slabs of a large message: they go out in one write. */
     const full: Slab[] = [];
-    let slab = this.#reserve(Math.min(length, PIECE) + 14);
+    let slab = this.#reserve(PIECE + 14);
     this.pending = packHeader(slab.bytes, this.pending, first, length, key);
     for (let from = 0; ;) {
       const at = this.pending;
