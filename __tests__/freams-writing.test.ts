@@ -15,8 +15,8 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 
 const LENGTHS = [
   ...[0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 63, 64, 124, 125, 126, 127, 128, 1000],
-  ...[21_839, 21_840, 32_767, 32_768, 65_519, 65_520, 65_521, 65_534, 65_535, 65_536, 65_537],
-  ...[131_040, 131_041, 200_000, 1_000_003],
+  ...[32_767, 32_768, 65_534, 65_535, 65_536, 65_537, 66_543, 66_544, 66_545, 66_560],
+  ...[133_088, 133_089, 200_000, 1_000_003],
 ];
 
 describe.each(['write', 'packMessage'] as const)('%s', (method) => {
@@ -45,7 +45,7 @@ describe.each(['write', 'packMessage'] as const)('%s', (method) => {
     expect(read?.payload.equals(data)).toBe(true);
   });
 
-  test.each([0, 1, 40, 41, 42, 125, 126, 21_000, 21_839, 21_840, 22_000, 65_536, 100_000])(
+  test.each([0, 1, 40, 41, 42, 125, 126, 22_000, 22_181, 22_182, 65_536, 66_545, 100_000])(
     'text of %i characters, of one to four bytes each',
     async (length) => {
       for (const character of ['a', 'é', '€', '🎉']) {

@@ -11,8 +11,8 @@ declare const WebAssembly: {
   readonly Instance: new (module: object) => { readonly exports: unknown };
 };
 
-/** Bytes of one slab, and of the read buffer. */
-export const SLAB_SIZE = 65_536;
+/** Bytes of one slab, and of the read buffer: a message of 64 KiB fits, with its header. */
+export const SLAB_SIZE = 66_560;
 /** Slabs for what is sent; they come first in the memory, the read buffer behind them. */
 export const SLABS = 16;
 /** Where the read buffer is. */

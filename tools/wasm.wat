@@ -2,8 +2,8 @@
 ;; read into and the output slabs live in. `node tools/wasm.mjs` turns this into lib/wasm-code.ts;
 ;; a test compares the two.
 (module
-  ;; 16 slabs, the read buffer, and the UTF-16 made of it (two pages), of 64 KiB each; and one for
-  ;; what is loaded behind the end. Of fixed size: growing would detach the views on it.
+  ;; 16 slabs, the read buffer, and the UTF-16 made of it, which takes twice as much, of 65 KiB each;
+  ;; and some for what is loaded behind the end. Of fixed size: growing would detach the views on it.
   (memory (export "memory") 20 20)
 
   ;; Masks in place; the key is little-endian.
