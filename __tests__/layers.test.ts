@@ -32,6 +32,7 @@ const FILES: Readonly<Record<string, Layer>> = {
   negotiations: 'parts',
   values: 'parts',
   timers: 'parts',
+  taps: 'parts',
 
   freams: 'freams',
   assemblies: 'freams',

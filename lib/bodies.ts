@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import type { HandShakeResponse } from './responses.js';
+import { tapInto } from './taps.js';
 
 /** Most bytes of a body that are kept. */
 const MAX_BODY = 65_536;
@@ -12,7 +13,7 @@ const MAX_BODY = 65_536;
 const PATIENCE = 2000;
 
 /**
- * Reads a transport, and leaves it paused.
+ * Reads a transport, and leaves it with what comes behind.
  * @param take gets each chunk; reading ends when it gives something
  * @param end gives the result when the transport ends first; `cause` is its error, if it had one
  * @param patience milliseconds after which `end` is asked, too
@@ -35,8 +36,11 @@ export function readUntil<T>(
         fail(error);
       }
       clearTimeout(timer);
-      listen('off');
-      transport.pause();
+      if (giveBack) giveBack();
+      else {
+        listen('off');
+        transport.pause();
+      }
     };
     const onData = (chunk: Buffer): void => {
       settle(() => take(chunk));
@@ -48,9 +52,12 @@ export function readUntil<T>(
       transport[how]('data', onData)[how]('end', onEnd)[how]('close', onEnd)[how]('error', onEnd);
     };
     const timer = patience && setTimeout(onEnd, patience);
-    listen('on');
+    const owner = { _onChunk: onData, _onEnd: onEnd, _onError: onEnd, _onClose: onEnd };
+    const giveBack = tapInto(transport, owner);
+    if (!giveBack) listen('on');
     if (transport.destroyed || transport.readableEnded) onEnd();
-    else transport.resume();
+    else if (!giveBack) transport.resume();
+    else if (transport.readableLength > 0) onData(transport.read() as Buffer);
   });
 }
 

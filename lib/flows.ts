@@ -59,6 +59,6 @@ function readOn(c: Connection): void {
 }
 
 function goOn(c: Connection): void {
-  c._transport.resume();
+  c._resume();
   if (!c._begun) listen(c);
 }

@@ -11,6 +11,7 @@ import type * as Tls from 'node:tls';
 import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
+import { listen, TAP, type Tap, type Tapped, type TransportOwner } from './taps.js';
 import { authority, mustBe } from './values.js';
 import { readBuffer } from './wasm.js';
 
@@ -23,29 +24,6 @@ export interface OpenContext {
   /** Told of the socket as soon as there is one. */
   _onTransport?: (transport: Duplex) => void;
 }
-
-/** Who is told what happens on a transport. */
-export interface TransportOwner {
-  /** Takes what has been read; it may be overwritten once this returns. `false`: no more for now. */
-  _onChunk: (chunk: Buffer) => unknown;
-  _onError: (cause: Error) => void;
-  _onClose: () => void;
-  /** Only a connection listens for it: to Node, more than two listeners are many. */
-  _onEnd?: () => void;
-  /** The opening has come so far. */
-  _onStep?: (phase: Phase | 'open') => void;
-}
-
-interface Tap {
-  _owner: TransportOwner | undefined;
-  /** Whether the transport was made here: then what it is given may be overwritten once taken. */
-  readonly _ours: boolean;
-}
-
-/** Where a transport keeps who owns it: its listeners are the same for all, and stay. */
-const TAP = Symbol('aiowebsocket');
-
-type Tapped = Duplex & { [TAP]?: Tap };
 
 let net: typeof Net | undefined;
 let tls: typeof Tls | undefined;
@@ -121,22 +99,6 @@ function onConnect(this: Tapped): void {
 
 function onSecure(this: Tapped): void {
   this[TAP]!._owner!._onStep?.('open');
-}
-
-function onEnd(this: Tapped): void {
-  this[TAP]!._owner!._onEnd?.();
-}
-
-function onError(this: Tapped, cause: Error): void {
-  this[TAP]!._owner!._onError(cause);
-}
-
-function onClose(this: Tapped): void {
-  this[TAP]!._owner!._onClose();
-}
-
-function listen(transport: Duplex): void {
-  transport.on('error', onError).on('close', onClose);
 }
 
 /**
@@ -266,17 +228,19 @@ export abstract class Transporter implements ByteSink, TransportOwner {
       transport[TAP] = { _owner: this, _ours: false };
       listen(transport);
     }
-    transport.on('end', onEnd);
   }
 
-  /** Reads from now on. What the stream holds already comes first. */
+  /** Takes what it reads from now on. What the stream holds already comes first. */
   _read(): void {
     const transport = this._transport;
-    if (this._lends) {
-      const waiting = transport.read() as Buffer | null;
-      if (waiting !== null) this._onChunk(waiting);
-    } else transport.on('data', (chunk: Buffer) => this._onChunk(chunk));
-    transport.resume();
+    if (!this._lends) transport.on('data', (chunk: Buffer) => this._onChunk(chunk));
+    else if (transport.readableLength > 0) this._onChunk(transport.read() as Buffer);
+  }
+
+  /** Reads on. A socket of ours that nobody has paused reads since it is open. */
+  _resume(): void {
+    const transport = this._transport;
+    if (!this._lends || transport.readableFlowing !== null) transport.resume();
   }
 
   /**
