@@ -243,20 +243,18 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 }
 
 /** Whether there is nothing of the user's in a request. */
-const isPlain = (remote: Remote, options: HandShakeOptions): boolean =>
-  [
-    options.headers,
-    options.unionHeader,
-    options.origin,
-    options.protocols,
-    options.compression,
-    remote.userinfo,
-  ].every((one) => one === undefined);
+const isPlain = (
+  { userinfo }: Remote,
+  { headers, unionHeader, origin, protocols, compression }: HandShakeOptions,
+): boolean =>
+  (headers ?? unionHeader ?? origin ?? protocols ?? compression ?? userinfo) === undefined;
+
+const NONCE = new Int32Array(4);
+const NONCE_BYTES = Buffer.from(NONCE.buffer);
 
 function newKey(): string {
-  const nonce = Buffer.allocUnsafe(16);
-  for (let at = 0; at < 16;) at = nonce.writeInt32LE(randomWord(), at);
-  return nonce.toString('base64');
+  for (let i = 0; i < 4; i++) NONCE[i] = randomWord();
+  return NONCE_BYTES.toString('base64');
 }
 
 function wrongField(

@@ -126,7 +126,8 @@ export function checkHead(head: string): HeaderList {
 }
 
 /** Holds offered subprotocols to RFC 6455 section 4.1: tokens, each of them once. */
-export function checkProtocols(protocols: readonly unknown[] = [], what = 'protocols'): void {
+export function checkProtocols(protocols?: readonly unknown[], what = 'protocols'): void {
+  if (!protocols?.length) return;
   for (const protocol of protocols) {
     if (typeof protocol !== 'string' || !TOKEN.test(protocol)) {
       throw mustBe(what, 'tokens', protocol);
