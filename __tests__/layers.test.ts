@@ -39,6 +39,7 @@ const FILES: Readonly<Record<string, Layer>> = {
   masks: 'freams',
   random: 'parts',
   wasm: 'parts',
+  builtins: 'parts',
   'wasm-code': 'parts',
   outputs: 'freams',
   utf8: 'freams',

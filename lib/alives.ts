@@ -2,7 +2,7 @@
  * Whether the peer still lives: pings, pongs, and the limits of silence (RFC 6455 section 5.5.2).
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
+import { Buffer } from './builtins.js';
 import { buffered, crowded, quietly, refusal, sendable, tellAll } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames } from './enumerations.js';

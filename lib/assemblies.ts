@@ -2,7 +2,7 @@
  * Payloads become messages: fragments are joined, limits kept, UTF-8 checked as it comes.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
+import { Buffer, NOTHING } from './builtins.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError } from './exceptions.js';
 import type { Numbers } from './options.js';
@@ -21,7 +21,6 @@ export interface PieceSink {
   end: (error?: unknown) => void;
 }
 
-const NOTHING: Buffer = Buffer.alloc(0);
 /** A message that is announced to be no longer gets all its memory at once. */
 const AT_ONCE = 1_048_576;
 const nothing = (): void => undefined;

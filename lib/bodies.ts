@@ -2,8 +2,8 @@
  * Reading a transport during the opening handshake, and the body of a response that is no 101.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
+import { Buffer } from './builtins.js';
 import type { HandShakeResponse } from './responses.js';
 import { tapInto } from './taps.js';
 

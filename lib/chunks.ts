@@ -2,8 +2,7 @@
  * Messages that a chunk holds whole: each is copied out of it once, small ones several at a time.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
-import { env, versions } from 'node:process';
+import { Buffer, env, NOTHING, versions } from './builtins.js';
 import { decodeUtf8 } from './utf8.js';
 import { readBuffer, READ_BUFFER, UTF16, wasm, type Wasm } from './wasm.js';
 
@@ -11,7 +10,6 @@ import { readBuffer, READ_BUFFER, UTF16, wasm, type Wasm } from './wasm.js';
 const WINDOW = 1024;
 /** Bytes above which a message is copied by itself: a window of fewer than four does not pay. */
 const SMALL = WINDOW / 4;
-const NOTHING: Buffer = Buffer.alloc(0);
 /** From here on Node decodes UTF-8 faster than we do. */
 const FAST_NODE = 24;
 

@@ -2,7 +2,7 @@
  * A connection at work: what the codec and the transport tell it, and which file does what about it.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
+import { Buffer } from './builtins.js';
 import { payPong, takePing, takePong } from './alives.js';
 import { broken, end, fail, finish, takeClose } from './closings.js';
 import { Connection, tellAll } from './connections.js';

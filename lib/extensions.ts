@@ -2,9 +2,8 @@
  * permessage-deflate at work (RFC 7692 section 7.2).
  * @packageDocumentation
  */
-import { Buffer, kMaxLength } from 'node:buffer';
-import { env } from 'node:process';
 import type * as Zlib from 'node:zlib';
+import { Buffer, env, kMaxLength, NOTHING } from './builtins.js';
 import { StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
 import type { CompressionOptions, DeflateParameters } from './negotiations.js';
@@ -17,7 +16,6 @@ const EMPTY = Buffer.alloc(1);
 /** Output bytes after which others get their turn. */
 const SLICE = 1_048_576;
 const SYNC_FLUSH = 2;
-const NOTHING: Buffer = Buffer.alloc(0);
 
 let zlib: typeof Zlib | undefined;
 

@@ -3,8 +3,8 @@
  * Mirrors `aiowebsocket/freams.py`, whose spelling the file's name keeps.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
 import { EventEmitter } from 'eventemitter3';
+import { Buffer, NOTHING } from './builtins.js';
 import { Assembly, checkSize, notUtf8, type PieceSink } from './assemblies.js';
 import { bytesAt, textOf, useChunk } from './chunks.js';
 import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerations.js';
@@ -70,7 +70,6 @@ export interface FrameHead {
   length: number;
 }
 
-const NOTHING: Buffer = Buffer.alloc(0);
 const FIN = 0x80;
 const PAUSED = 1;
 /** What is left of a large message waits for its turn. */

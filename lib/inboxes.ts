@@ -2,8 +2,7 @@
  * Messages on their way to the user: shown to listeners, kept for those who pull.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
-import { emitWarning, nextTick } from 'node:process';
+import { Buffer, emitWarning, nextTick } from './builtins.js';
 import { refusal } from './connections.js';
 import type { Audience, Connection, MessageListener } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';

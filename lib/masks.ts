@@ -2,7 +2,7 @@
  * Masking of what a client sends (RFC 6455 section 5.3), and the memory it is done in.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
+import { Buffer } from './builtins.js';
 import { randomWord } from './random.js';
 import { SLAB_SIZE, SLABS, wasm, type Wasm } from './wasm.js';
 

@@ -2,7 +2,7 @@
  * Messages on their way out: in the order of the calls, and no more than memory allows.
  * @packageDocumentation
  */
-import { Buffer, isUtf8 } from 'node:buffer';
+import { Buffer, isUtf8, NOTHING } from './builtins.js';
 import { writeFrame } from './compressors.js';
 import { crowded, quietly, refusal, sendable } from './connections.js';
 import type { Connection, Settler, Source } from './connections.js';
@@ -18,7 +18,6 @@ import { bytesOf, checkType, mustBe, wrongType, wrongValue } from './values.js';
 type Piece = string | Buffer | Blob;
 
 const DONE = Promise.resolve();
-const NOTHING: Buffer = Buffer.alloc(0);
 
 const isIdle = (c: Connection): boolean => c._order?._idle ?? true;
 

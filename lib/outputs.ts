@@ -2,8 +2,7 @@
  * From messages to bytes: frames are packed and masked in a slab, and leave it once a turn.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
-import { nextTick } from 'node:process';
+import { Buffer, nextTick } from './builtins.js';
 import { fillSlab, maskingKey, maskSlab, slabsLeft, takeSlab, type Slab } from './masks.js';
 import type { ByteSink } from './parts.js';
 import { writeUtf8 } from './utf8.js';
@@ -21,6 +20,11 @@ const LONGEST_DIRECT_STRING = Math.floor(PIECE / 3);
 const LONGEST_JOINED_STRING = 160;
 /** So many texts are written one by one when those before turned out not to be ASCII. */
 const CAUTION = 1_000;
+
+/** Looked up once: V8 does not see through the chain along which a Buffer's methods are found. */
+const { set: copyInto } = Uint8Array.prototype as {
+  set: (this: Uint8Array, bytes: Uint8Array, at: number) => void;
+};
 
 /** Bytes of the header of a masked frame with this payload length (RFC 6455 section 5.2). */
 export function headerSize(length: number): number {
@@ -165,7 +169,7 @@ export class Output {
     const slab = this.#reserve(length + 14);
     const key = maskingKey();
     const at = packHeader(slab.bytes, this.pending, first, length, key);
-    slab.bytes.set(data, at);
+    copyInto.call(slab.bytes, data, at);
     maskSlab(slab, at, length, key);
     this.pending = at + length;
     this.#packed();
@@ -181,7 +185,7 @@ export class Output {
     for (let from = 0; ;) {
       const at = this.pending;
       const take = Math.min(length - from, PIECE);
-      slab.bytes.set(take < length ? data.subarray(from, from + take) : data, at);
+      copyInto.call(slab.bytes, take < length ? data.subarray(from, from + take) : data, at);
       from += take;
       maskSlab(slab, at, take, key);
       this.pending = at + take;

@@ -2,7 +2,7 @@
  * The fields of the request that opens a connection (RFC 6455 section 4.1).
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
+import { Buffer } from './builtins.js';
 import { EXTENSIONS, offerOf, parseOffers, SEC, type CompressionOptions } from './negotiations.js';
 import type { HandShakeOptions, HeaderFields, UnionFields } from './options.js';
 import type { HeaderField, HeaderList, Remote } from './parts.js';

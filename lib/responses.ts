@@ -2,7 +2,7 @@
  * The server's answer to the opening handshake, read as it arrives.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
+import { Buffer, NOTHING } from './builtins.js';
 import { HandShakeError, type HandShakeFailure } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { HeaderList } from './parts.js';
@@ -27,7 +27,6 @@ export interface HandShakeResponse {
   readonly head: Buffer;
 }
 
-const NOTHING: Buffer = Buffer.alloc(0);
 const START = 'HTTP/1.1 ';
 const STATUS_LINE = /^HTTP\/1\.1 ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n$/;
 

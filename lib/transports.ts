@@ -2,12 +2,11 @@
  * Byte streams: how one is opened, read without copies, and written without waiting.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
-import { nextTick } from 'node:process';
 import type * as Net from 'node:net';
 import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type * as Tls from 'node:tls';
+import { Buffer, nextTick } from './builtins.js';
 import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';

@@ -2,8 +2,7 @@
  * UTF-8, checked as it arrives (RFC 6455 section 8.1, RFC 3629).
  * @packageDocumentation
  */
-import { Buffer, isUtf8 } from 'node:buffer';
-import { env } from 'node:process';
+import { Buffer, env, isUtf8 } from './builtins.js';
 
 const REPLACEMENT = '\ufffd';
 

@@ -2,7 +2,7 @@
  * Small things about values that several layers need.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
+import { Buffer } from './builtins.js';
 import { ConnectionClosedError, ConnectionClosedOK, type ConnectionClosed } from './exceptions.js';
 
 /** A `TypeError` for an argument of the wrong kind. */

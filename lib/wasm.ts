@@ -2,7 +2,7 @@
  * What WebAssembly does for us, and the memory it does it in.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
+import { Buffer } from './builtins.js';
 import { WASM_CODE } from './wasm-code.js';
 
 /** What is used of WebAssembly, which Node's own types leave out. */
