@@ -33,7 +33,7 @@ export class Assembly {
   /** Bytes of the frames so far. */
   #carried = 0;
   /** Bytes of the message, announced so far. */
-  bytes = 0;
+  _bytes = 0;
   #buffer = NOTHING;
   #length = 0;
   /** Bytes of text before this are valid UTF-8. */
@@ -46,31 +46,31 @@ export class Assembly {
   }
 
   /** Whether a message has begun and not ended. */
-  get open(): boolean {
+  get _open(): boolean {
     return this.#opcode !== DataFrames.cont;
   }
 
   /** Whether the next message goes to a sink. */
-  get awaited(): boolean {
+  get _awaited(): boolean {
     return this.#wanted !== undefined;
   }
 
   /** Bytes that the message may have. */
-  get most(): number {
+  get _most(): number {
     return this.#sink?.maxPayload ?? this.#numbers.maxPayload;
   }
 
   /** The first frame of a message. */
-  begin(opcode: DataFrames): void {
+  _begin(opcode: DataFrames): void {
     this.#opcode = opcode;
-    this.#fragments = this.#carried = this.bytes = 0;
+    this.#fragments = this.#carried = this._bytes = 0;
     this.#sink = this.#wanted;
     this.#wanted = undefined;
     this.#sink?.begin();
   }
 
   /** A frame of the message begins: an empty one counts, too. `bytes` as it carries them. */
-  fragment(bytes: number): void {
+  _fragment(bytes: number): void {
     const { maxFragments } = this.#numbers;
     if (++this.#fragments > maxFragments) {
       throw new FrameError(
@@ -81,19 +81,19 @@ export class Assembly {
     }
     this.#carried += bytes;
     // However badly it is compressed; a plain one has a limit of its own.
-    if (this.#carried > this.most * 2 + AT_ONCE) {
-      throw tooBig(`a message in frames of ${this.#carried} bytes, above maxPayload ${this.most}`);
+    if (this.#carried > this._most * 2 + AT_ONCE) {
+      throw tooBig(`a message in frames of ${this.#carried} bytes, above maxPayload ${this._most}`);
     }
   }
 
   /** Bytes of the message are about to come: the limit is kept before they do. */
-  announce(bytes: number): void {
-    this.bytes += bytes;
-    checkSize(this.bytes, this.most);
+  _announce(bytes: number): void {
+    this._bytes += bytes;
+    checkSize(this._bytes, this._most);
   }
 
   /** Takes payload bytes, which are copied. Returns the message, once whole, unless diverted. */
-  take(chunk: Buffer, from: number, to: number, last: boolean): Message | undefined {
+  _take(chunk: Buffer, from: number, to: number, last: boolean): Message | undefined {
     if (last && this.#length === 0 && !this.#sink) return this.#whole(chunk, from, to);
     this.#append(chunk, from, to);
     if (this.#isText) this.#check(last);
@@ -103,7 +103,7 @@ export class Assembly {
   }
 
   /** Lets go of the message under way. */
-  reset(): void {
+  _reset(): void {
     this.#opcode = DataFrames.cont;
     this.#buffer = NOTHING;
     this.#length = this.#checked = 0;
@@ -111,8 +111,8 @@ export class Assembly {
   }
 
   /** The message under way, or else the next one, goes to this sink. */
-  divert(next: PieceSink): void {
-    if (!this.open || this.#sink) this.#wanted = next;
+  _divert(next: PieceSink): void {
+    if (!this._open || this.#sink) this.#wanted = next;
     else {
       this.#sink = next;
       next.begin();
@@ -121,7 +121,7 @@ export class Assembly {
   }
 
   /** Nothing goes to this sink any more; what is left of its message is dropped. */
-  undivert(dropped: PieceSink): void {
+  _undivert(dropped: PieceSink): void {
     if (this.#wanted === dropped) this.#wanted = undefined;
     if (this.#sink === dropped) {
       this.#sink = { maxPayload: dropped.maxPayload, begin: nothing, piece: nothing, end: nothing };
@@ -135,7 +135,7 @@ export class Assembly {
   /** What comes at once needs no memory of ours. */
   #whole(chunk: Buffer, from: number, to: number): Message {
     const asText = this.#isText;
-    this.reset();
+    this._reset();
     if (!asText) return Buffer.from(chunk.subarray(from, to));
     const text = decodeUtf8(chunk, from, to);
     if (text === undefined) throw notUtf8(chunk, from, to);
@@ -146,7 +146,7 @@ export class Assembly {
     const data = this.#buffer.subarray(0, this.#length);
     const spare = this.#buffer.length - this.#length;
     const asText = this.#isText;
-    this.reset();
+    this._reset();
     if (asText) return guarded(() => data.toString(), data.length);
     // A message must not keep alive much more memory than it shows.
     return spare * 3 > data.length ? Buffer.from(data) : data;
@@ -162,7 +162,7 @@ export class Assembly {
   /** Memory follows the bytes that came, not those that a frame announces. */
   #grow(needed: number): void {
     const before = this.#buffer;
-    const ahead = this.#sink ? 0 : Math.min(this.bytes, Math.max(AT_ONCE, needed * 4));
+    const ahead = this.#sink ? 0 : Math.min(this._bytes, Math.max(AT_ONCE, needed * 4));
     const doubled = Math.min(before.length * 2, this.#numbers.maxPayload);
     const size = Math.max(needed, ahead, doubled);
     this.#buffer = guarded(
@@ -191,7 +191,7 @@ export class Assembly {
       to.piece(own);
     }
     if (last) {
-      this.reset();
+      this._reset();
       to.end();
     }
   }

@@ -3,10 +3,10 @@
  * through: 10 ns each time.
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer';
+import { Buffer, isUtf8, kMaxLength } from 'node:buffer';
+import { emitWarning, env, nextTick, versions } from 'node:process';
 
-export { Buffer, isUtf8, kMaxLength } from 'node:buffer';
-export { emitWarning, env, nextTick, versions } from 'node:process';
+export { Buffer, emitWarning, env, isUtf8, kMaxLength, nextTick, versions };
 
 /** No bytes. */
 export const NOTHING: Buffer = Buffer.alloc(0);

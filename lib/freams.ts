@@ -185,7 +185,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (error) this.#pull()._end(error);
     this.#stops |= ENDED;
     this.#rest = NOTHING;
-    this.#assembly?.reset();
+    this.#assembly?._reset();
     this.#pulls?._end(stopped());
     this.#extension?.close();
     this.#endSlices();
@@ -198,12 +198,12 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** Hands the message under way, or else the next one, on in pieces as they arrive. */
   divert(sink: PieceSink): void {
-    this.#assemble().divert(sink);
+    this.#assemble()._divert(sink);
   }
 
   /** The message no longer goes to this sink; what comes of it is dropped. */
   undivert(sink: PieceSink): void {
-    this.#assembly?.undivert(sink);
+    this.#assembly?._undivert(sink);
   }
 
   /**
@@ -244,8 +244,8 @@ export class Frames extends EventEmitter<FramesEvents> {
   write(fin: boolean, code: number, message: string | Uint8Array, rsv = 0): void {
     const first = firstByte(fin, code, rsv);
     if (typeof message === 'string' && code < ControlFrames.close) {
-      this.#output.packText(first, message);
-    } else this.#output.packBytes(first, payloadOf(code, message));
+      this.#output._packText(first, message);
+    } else this.#output._packBytes(first, payloadOf(code, message));
   }
 
   /** Sends a pong (RFC 6455 section 5.5.3). */
@@ -255,12 +255,12 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** Hands on what is packed, without waiting for the end of the turn. */
   flush(): void {
-    this.#output.flush();
+    this.#output._flush();
   }
 
   /** Bytes packed and not yet handed to the writer; short texts among them as if they were ASCII. */
   get pending(): number {
-    return this.#output.pending;
+    return this.#output._pending;
   }
 
   /**
@@ -344,7 +344,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   #parse(chunk: Buffer): void {
     this.#parsing = true;
-    this.#output.cork();
+    this.#output._cork();
     try {
       // What listeners feed goes behind what they are told of.
       for (this.#rest = chunk; this.#rest.length > 0 && this.#stops === 0;) this.#parseRest();
@@ -355,7 +355,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       this.#parsing = false;
       this.#chunk = NOTHING;
       useChunk();
-      this.#output.uncork();
+      this.#output._uncork();
     }
   }
 
@@ -403,7 +403,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       throw protocolError('a reserved bit that no extension defines', [first]);
     if (opcode >= ControlFrames.close) {
       if (!frame.fin) throw protocolError('a fragmented control frame', [first]);
-    } else if ((opcode === DataFrames.cont) !== (this.#assembly?.open ?? false)) {
+    } else if ((opcode === DataFrames.cont) !== (this.#assembly?._open ?? false)) {
       throw protocolError(opcode > 0 ? 'a message within another' : 'a continuation of none', [
         first,
       ]);
@@ -440,18 +440,18 @@ export class Frames extends EventEmitter<FramesEvents> {
       opcode > DataFrames.cont &&
       frame.fin &&
       frame.rsv === 0 &&
-      this.#assembly?.awaited !== true;
+      this.#assembly?._awaited !== true;
     if (this.#whole) {
       checkSize(length, this.#numbers.maxPayload);
       return;
     }
     const assembly = this.#assemble();
     if (opcode > DataFrames.cont) {
-      assembly.begin(opcode);
+      assembly._begin(opcode);
       this.#extended = frame.rsv > 0;
     }
-    assembly.fragment(length);
-    if (!this.#extended) assembly.announce(length);
+    assembly._fragment(length);
+    if (!this.#extended) assembly._announce(length);
   }
 
   #takePayload(): void {
@@ -476,13 +476,13 @@ export class Frames extends EventEmitter<FramesEvents> {
     } else {
       const last = ended && fin;
       if (this.#extended) this.#extend(chunk.subarray(from, to), last, true);
-      else this.#deliverMessage(this.#assemble().take(chunk, from, to, last));
+      else this.#deliverMessage(this.#assemble()._take(chunk, from, to, last));
     }
   }
 
   #deliverMessage(message: Message | undefined): void {
     if (message === undefined) return;
-    this.deliver(message, typeof message !== 'string', this.#assemble().bytes);
+    this.deliver(message, typeof message !== 'string', this.#assemble()._bytes);
   }
 
   /** Has the extension work on payload bytes, or go on with what it left of them. */
@@ -492,18 +492,18 @@ export class Frames extends EventEmitter<FramesEvents> {
     let message: Message | undefined;
     let ended = false;
     const output = (piece: Buffer, done: boolean): void => {
-      assembly.announce(piece.length);
+      assembly._announce(piece.length);
       ended = last && done;
-      message = assembly.take(piece, 0, piece.length, ended);
+      message = assembly._take(piece, 0, piece.length, ended);
     };
     const rest = fresh
-      ? extension.decode(bytes, last, assembly.most, output)
+      ? extension.decode(bytes, last, assembly._most, output)
       : extension.resume(bytes, last, output);
     if (rest) {
       this.#slice(Buffer.from(rest), last);
       return;
     }
-    if (last && !ended) message = assembly.take(NOTHING, 0, 0, true);
+    if (last && !ended) message = assembly._take(NOTHING, 0, 0, true);
     const waited = this.#stops & SLICED;
     this.#deliverMessage(message);
     this.#endSlices();

@@ -12,7 +12,7 @@ import type { Message } from './parts.js';
 import { makePieces, pullIterator } from './pieces.js';
 import type { PieceStream, PieceWaiter, PullIterator } from './pieces.js';
 import { PullQueue, type Waiter } from './queues.js';
-import { checkSignal, checkType, raise } from './values.js';
+import { checkSignal, checkType, onAbort, raise } from './values.js';
 
 /** With listeners and nobody who pulls, so much is kept for a `receive()` right after opening. */
 const BACKLOG = 256;
@@ -231,7 +231,7 @@ function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
     let timer: NodeJS.Timeout | undefined;
     const settle = (): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      forget();
     };
     const waiter: Waiter<Message> = {
       give(message) {
@@ -247,15 +247,14 @@ function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
       leave(c, waiter);
       waiter.fail(error);
     };
-    const onAbort = (): void => {
+    const forget = onAbort(signal, () => {
       giveUp(signal?.reason);
-    };
+    });
     if (timeout !== undefined) {
       timer = setTimeout(() => {
         giveUp(new TimeoutError(`no message came within ${timeout} ms`, 'receive', 'open'));
       }, timeout);
     }
-    signal?.addEventListener('abort', onAbort);
     pull(c, waiter);
   });
 }

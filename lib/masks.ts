@@ -11,13 +11,13 @@ const SMALL_SLAB = 1024;
 
 /** A piece of memory to pack frames into. */
 export interface Slab {
-  readonly bytes: Buffer;
+  readonly _bytes: Buffer;
   /** Bytes packed in it, once that is done. */
-  used: number;
+  _used: number;
   /** Where it is in WebAssembly's memory, or -1. */
-  readonly address: number;
+  readonly _address: number;
   /** Gives the slab back: nothing may read or write it any more. */
-  readonly free: () => void;
+  readonly _free: () => void;
 }
 
 /** A masking key, fresh for every frame (RFC 6455 section 10.3), little-endian. */
@@ -46,15 +46,15 @@ export function maskBytes(data: Uint8Array, at: number, length: number, key: num
 
 /** Masks `length` bytes of a slab from `at`, in place. */
 export function maskSlab(slab: Slab, at: number, length: number, key: number): void {
-  if (slab.address < 0) maskBytes(slab.bytes, at, length, key);
-  else maskInMemory(slab.address + at, length, key);
+  if (slab._address < 0) maskBytes(slab._bytes, at, length, key);
+  else maskInMemory(slab._address + at, slab._address + at, length, key);
 }
 
 /**
  * Puts payloads, which lie one behind the other behind `end`, into the frames from `at` to `end`,
  * which have their headers; masked. For a slab in WebAssembly's memory.
  */
-export function fillSlab({ address }: Slab, at: number, end: number): void {
+export function fillSlab({ _address: address }: Slab, at: number, end: number): void {
   fillInMemory(address + at, address + end, address + end);
 }
 
@@ -70,10 +70,10 @@ export function takeSlab(size: number): Slab {
   pool ??= makePool();
   return (
     pool.pop() ?? {
-      bytes: Buffer.allocUnsafeSlow(Math.max(size, SMALL_SLAB)),
-      used: 0,
-      address: -1,
-      free: () => undefined,
+      _bytes: Buffer.allocUnsafeSlow(Math.max(size, SMALL_SLAB)),
+      _used: 0,
+      _address: -1,
+      _free: () => undefined,
     }
   );
 }
@@ -88,12 +88,12 @@ function makePool(): Slab[] {
   return Array.from({ length: SLABS }, (_, index) => {
     const address = found ? index * SLAB_SIZE : -1;
     const slab: Slab = {
-      bytes: found
+      _bytes: found
         ? Buffer.from(found.memory.buffer, address, SLAB_SIZE)
         : Buffer.allocUnsafeSlow(SLAB_SIZE),
-      used: 0,
-      address,
-      free: () => pool?.push(slab),
+      _used: 0,
+      _address: address,
+      _free: () => pool?.push(slab),
     };
     return slab;
   });

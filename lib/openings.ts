@@ -5,12 +5,12 @@
 import type { Duplex } from 'node:stream';
 import { TimeoutError, type Phase } from './exceptions.js';
 import { Alarm } from './timers.js';
+import { onAbort } from './values.js';
 
 /** What bounds an attempt: its time, the caller's signal, and our own change of mind. */
 export class OpeningAttempt {
   readonly _alarm: Alarm<OpeningAttempt>;
   readonly _timeout: number;
-  readonly _callerSignal: AbortSignal | undefined;
   _controller: AbortController | undefined;
   _phase: Phase = 'dns';
   _transport: Duplex | undefined;
@@ -20,7 +20,7 @@ export class OpeningAttempt {
   _reject: ((reason: unknown) => void) | undefined;
   /** Whether the caller wanted the end: then it is no failure. */
   _wanted = false;
-  _onCallerAbort: (() => void) | undefined;
+  _forget: (() => void) | undefined;
 
   /**
    * @param timeout milliseconds for everything from DNS to the end of the handshake; 0: no limit
@@ -29,14 +29,13 @@ export class OpeningAttempt {
   constructor(timeout: number, held: boolean, callerSignal?: AbortSignal) {
     this._alarm = new Alarm<OpeningAttempt>(this, onTimeout, held);
     this._timeout = timeout;
-    this._callerSignal = callerSignal;
     if (timeout > 0) this._alarm._set(timeout);
     if (callerSignal) {
-      this._onCallerAbort = () => {
+      const giveUp = (): void => {
         this._giveUp(callerSignal.reason);
       };
-      callerSignal.addEventListener('abort', this._onCallerAbort);
-      if (callerSignal.aborted) this._onCallerAbort();
+      this._forget = onAbort(callerSignal, giveUp);
+      if (callerSignal.aborted) giveUp();
     }
   }
 
@@ -93,7 +92,7 @@ export class OpeningAttempt {
   /** It has come to its end: nothing of it is left behind. */
   _end(): void {
     this._alarm._clear();
-    if (this._onCallerAbort) this._callerSignal?.removeEventListener('abort', this._onCallerAbort);
+    this._forget?.();
   }
 }
 

@@ -68,7 +68,7 @@ export class Output {
   readonly #sink: ByteSink;
   #slab: Slab | undefined;
   /** Bytes packed and not yet handed on. */
-  pending = 0;
+  _pending = 0;
   #corks = 0;
   #turnUnderWay = false;
   /** Texts whose frames, from `#textsFrom` on, have no payload yet: it is written in one go. */
@@ -80,19 +80,19 @@ export class Output {
     this.#sink = sink;
   }
 
-  /** Holds frames back until {@link uncork}: the replies to one read leave together. */
-  cork(): void {
+  /** Holds frames back until {@link _uncork}: the replies to one read leave together. */
+  _cork(): void {
     this.#corks++;
   }
 
-  uncork(): void {
-    if (--this.#corks === 0) this.flush();
+  _uncork(): void {
+    if (--this.#corks === 0) this._flush();
   }
 
   /** Packs one frame of text. `first` is its first byte: FIN, RSV and opcode. */
-  packText(first: number, text: string): void {
+  _packText(first: number, text: string): void {
     if (text.length > LONGEST_DIRECT_STRING) {
-      this.packBytes(first, Buffer.from(text));
+      this._packBytes(first, Buffer.from(text));
       return;
     }
     // What leaves at once gains nothing by waiting for others.
@@ -108,13 +108,13 @@ export class Output {
     const { length } = text;
     // With room for all texts behind the frames, and for one character more, whose bytes tell.
     const slab = this.#reserve(this.#texts.length + length * 2 + 12);
-    if (slab.address < 0) {
+    if (slab._address < 0) {
       this.#writeText(first, text);
       return;
     }
-    if (this.#texts === '') this.#textsFrom = this.pending;
+    if (this.#texts === '') this.#textsFrom = this._pending;
     this.#texts += text;
-    this.pending = packHeader(slab.bytes, this.pending, first, length, maskingKey()) + length;
+    this._pending = packHeader(slab._bytes, this._pending, first, length, maskingKey()) + length;
   }
 
   /** Completes the frames of joined texts. */
@@ -123,31 +123,30 @@ export class Output {
     if (texts === '') return;
     this.#texts = '';
     const slab = this.#slab!;
-    const { bytes } = slab;
-    const end = this.pending;
+    const { _bytes: bytes } = slab;
+    const end = this._pending;
     const from = this.#textsFrom;
     if (writeUtf8(bytes, texts, end) === texts.length) {
       fillSlab(slab, from, end);
       return;
     }
     this.#caution = CAUTION;
-    const frames: [first: number, text: string][] = [];
-    for (let at = from, begin = 0; at < end;) {
-      const short = bytes[at + 1]! & 0x7f;
-      const length = short < 126 ? short : bytes.readUInt16BE(at + 2);
-      frames.push([bytes[at]!, texts.slice(begin, (begin += length))]);
+    const frames = Buffer.from(bytes.subarray(from, end));
+    this._pending = from;
+    for (let at = 0, begin = 0; at < frames.length;) {
+      const short = frames[at + 1]! & 0x7f;
+      const length = short < 126 ? short : frames.readUInt16BE(at + 2);
+      this.#writeText(frames[at]!, texts.slice(begin, (begin += length)));
       at += headerSize(length) + length;
     }
-    this.pending = from;
-    for (const [first, text] of frames) this.#writeText(first, text);
   }
 
   #writeText(first: number, text: string): void {
     this.#writeTexts();
     if (this.#caution > 0) this.#caution--;
     const slab = this.#reserve(text.length * 3 + 14);
-    const { bytes } = slab;
-    const begin = this.pending;
+    const { _bytes: bytes } = slab;
+    const begin = this._pending;
     const guess = begin + headerSize(text.length);
     const length = writeUtf8(bytes, text, guess);
     const start = begin + headerSize(length);
@@ -155,11 +154,11 @@ export class Output {
     const key = maskingKey();
     packHeader(bytes, begin, first, length, key);
     maskSlab(slab, start, length, key);
-    this.pending = start + length;
+    this._pending = start + length;
   }
 
   /** Packs one frame of bytes, which are copied. `first` is its first byte. */
-  packBytes(first: number, data: Buffer): void {
+  _packBytes(first: number, data: Buffer): void {
     this.#writeTexts();
     const { length } = data;
     if (length > PIECE) {
@@ -168,10 +167,10 @@ export class Output {
     }
     const slab = this.#reserve(length + 14);
     const key = maskingKey();
-    const at = packHeader(slab.bytes, this.pending, first, length, key);
-    copyInto.call(slab.bytes, data, at);
+    const at = packHeader(slab._bytes, this._pending, first, length, key);
+    copyInto.call(slab._bytes, data, at);
     maskSlab(slab, at, length, key);
-    this.pending = at + length;
+    this._pending = at + length;
     this.#packed();
   }
 
@@ -181,14 +180,14 @@ export class Output {
     /** Full slabs of a large message: they go out in one write. */
     const full: Slab[] = [];
     let slab = this.#reserve(PIECE + 14);
-    this.pending = packHeader(slab.bytes, this.pending, first, length, key);
+    this._pending = packHeader(slab._bytes, this._pending, first, length, key);
     for (let from = 0; ;) {
-      const at = this.pending;
+      const at = this._pending;
       const take = Math.min(length - from, PIECE);
-      copyInto.call(slab.bytes, take < length ? data.subarray(from, from + take) : data, at);
+      copyInto.call(slab._bytes, take < length ? data.subarray(from, from + take) : data, at);
       from += take;
       maskSlab(slab, at, take, key);
-      this.pending = at + take;
+      this._pending = at + take;
       if (from === length) break;
       this.#putAside(full);
       slab = this.#reserve(Math.min(length - from, PIECE));
@@ -198,28 +197,28 @@ export class Output {
   }
 
   /** Hands on all that is packed. */
-  flush(): void {
+  _flush(): void {
     this.#writeTexts();
     const slab = this.#takeOut();
     if (!slab) return;
-    const bytes = slab.bytes.subarray(0, slab.used);
+    const bytes = slab._bytes.subarray(0, slab._used);
     // What waits for a slow kernel must not keep the slabs of all others.
     const lend = slabsLeft() >= SPARE_SLABS;
     let taken = true;
     try {
-      if (lend) taken = this.#sink.write(bytes, slab.free);
+      if (lend) taken = this.#sink.write(bytes, slab._free);
       else this.#sink.write(Buffer.from(bytes), nothing);
     } finally {
-      if (taken) slab.free();
+      if (taken) slab._free();
     }
   }
 
   /** The slab that is packed goes with those that are full, where that many can be had. */
   #putAside(full: Slab[]): void {
-    if (!this.#sink.writev) this.flush();
+    if (!this.#sink.writev) this._flush();
     else if (slabsLeft() <= SPARE_SLABS) {
       if (full.length > 0) this.#writeAll(full);
-      else this.flush();
+      else this._flush();
     } else {
       full.push(this.#takeOut()!);
     }
@@ -229,12 +228,12 @@ export class Output {
   #writeAll(full: Slab[]): void {
     const slabs = [...full.splice(0), this.#takeOut()!];
     const free = (): void => {
-      for (const slab of slabs) slab.free();
+      for (const slab of slabs) slab._free();
     };
     let taken = true;
     try {
       taken = this.#sink.writev!(
-        slabs.map(({ bytes, used }) => bytes.subarray(0, used)),
+        slabs.map(({ _bytes, _used }) => _bytes.subarray(0, _used)),
         free,
       );
     } finally {
@@ -244,15 +243,15 @@ export class Output {
 
   #takeOut(): Slab | undefined {
     const slab = this.#slab;
-    if (slab) slab.used = this.pending;
+    if (slab) slab._used = this._pending;
     this.#slab = undefined;
-    this.pending = 0;
+    this._pending = 0;
     return slab;
   }
 
   /** A slab with room for `size` bytes behind what is packed already. */
   #reserve(size: number): Slab {
-    if (this.#slab && this.pending + size > this.#slab.bytes.length) this.flush();
+    if (this.#slab && this._pending + size > this.#slab._bytes.length) this._flush();
     return (this.#slab ??= takeSlab(size));
   }
 
@@ -260,19 +259,19 @@ export class Output {
     if (this.#corks === 0 && !this.#turnUnderWay) {
       this.#turnUnderWay = true;
       nextTick(endTurn, this);
-      this.flush();
-    } else if (this.pending >= BURST) this.flush();
+      this._flush();
+    } else if (this._pending >= BURST) this._flush();
   }
 
   /** @internal */
-  endTurn(): void {
+  _endTurn(): void {
     this.#turnUnderWay = false;
-    if (this.#corks === 0) this.flush();
+    if (this.#corks === 0) this._flush();
   }
 }
 
 const nothing = (): void => undefined;
 
 function endTurn(output: Output): void {
-  output.endTurn();
+  output._endTurn();
 }

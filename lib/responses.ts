@@ -30,6 +30,16 @@ export interface HandShakeResponse {
 const START = 'HTTP/1.1 ';
 const STATUS_LINE = /^HTTP\/1\.1 ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n$/;
 
+const NAMES = [
+  'status',
+  'statusText',
+  'headers',
+  'rawHeaders',
+  'subprotocol',
+  'extensions',
+  'head',
+] as const;
+
 /** The error for an answer that is not what it should be. */
 export const refusal = (
   code: 'RESPONSE' | 'STATUS' | 'UPGRADE' | 'ACCEPT' | 'SUBPROTOCOL' | 'EXTENSIONS' | 'LIMIT',
@@ -71,8 +81,7 @@ export class Answer implements HandShakeResponse {
 
   /** All of it, for `JSON.stringify()`. */
   toJSON(): HandShakeResponse {
-    const { status, statusText, headers, rawHeaders, subprotocol, extensions, head } = this;
-    return { status, statusText, headers, rawHeaders, subprotocol, extensions, head };
+    return Object.fromEntries(NAMES.map((name) => [name, this[name]])) as unknown as Answer;
   }
 
   /** The same for `console.log()`. */

@@ -11,7 +11,7 @@ import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
 import { listen, TAP, type Tap, type Tapped, type TransportOwner } from './taps.js';
-import { authority, mustBe } from './values.js';
+import { authority, mustBe, onAbort } from './values.js';
 import { readBuffer } from './wasm.js';
 
 /** What {@link openTransport} needs besides the options. */
@@ -35,7 +35,7 @@ class Opener implements TransportOwner {
   _phase: Phase;
   _resolve: ((socket: Socket) => void) | undefined;
   _reject: ((reason: unknown) => void) | undefined;
-  _abort: (() => void) | undefined;
+  _forget: (() => void) | undefined;
 
   constructor(socket: Socket, remote: Remote, phase: Phase, context: OpenContext) {
     this._socket = socket;
@@ -43,10 +43,7 @@ class Opener implements TransportOwner {
     this._context = context;
     this._phase = phase;
     context._onPhase?.(phase);
-    if (context._signal) {
-      this._abort = () => socket.destroy();
-      context._signal.addEventListener('abort', this._abort);
-    }
+    if (context._signal) this._forget = onAbort(context._signal, () => socket.destroy());
     if (phase === 'dns') socket.on('lookup', onLookup);
     if (remote.ssl) socket.on('secureConnect', onSecure);
     socket.on('connect', onConnect);
@@ -65,7 +62,7 @@ class Opener implements TransportOwner {
 
   /** What was waited for has come, or never will. */
   _settle(): void {
-    if (this._abort) this._context._signal?.removeEventListener('abort', this._abort);
+    this._forget?.();
     this._resolve = this._reject = undefined;
   }
 

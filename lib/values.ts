@@ -100,6 +100,12 @@ export function raise(error: unknown): void {
   });
 }
 
+/** Calls back when the signal aborts, until the function is called that this returns. */
+export function onAbort(signal: AbortSignal | undefined, call: () => void): () => void {
+  signal?.addEventListener('abort', call);
+  return () => signal?.removeEventListener('abort', call);
+}
+
 /** @throws TypeError unless it is an AbortSignal, or none */
 export function checkSignal(signal: unknown): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {

@@ -23,8 +23,8 @@ export const UTF16 = READ_BUFFER + SLAB_SIZE;
 /** Functions on addresses in {@link memory}. */
 export interface Wasm {
   readonly memory: { readonly buffer: ArrayBuffer };
-  /** Masks in place; the key is little-endian. */
-  readonly mask: (at: number, length: number, key: number) => void;
+  /** Masks what is at `from`, and puts it to `at`, which may be the same; the key is little-endian. */
+  readonly mask: (at: number, from: number, length: number, key: number) => void;
   /** Puts payloads at `from` into the frames from `at` to `end`, which have their headers; masked. */
   readonly fill: (at: number, end: number, from: number) => void;
   /** 1 where there is nothing but ASCII from `at` to `end`. */

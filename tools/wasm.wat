@@ -6,8 +6,8 @@
   ;; and some for what is loaded behind the end. Of fixed size: growing would detach the views on it.
   (memory (export "memory") 20 20)
 
-  ;; Masks in place; the key is little-endian.
-  (func (export "mask") (param $at i32) (param $length i32) (param $key i32)
+  ;; Masks what is at $from, and puts it to $at; the key is little-endian. The two may be the same.
+  (func $mask (export "mask") (param $at i32) (param $from i32) (param $length i32) (param $key i32)
     (local $end i32)
     (local $keys v128)
     (local.set $end (i32.add (local.get $at) (local.get $length)))
@@ -15,39 +15,40 @@
     (block $done64
       (loop $next64
         (br_if $done64 (i32.gt_u (i32.add (local.get $at) (i32.const 64)) (local.get $end)))
-        (v128.store offset=0 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=0 (local.get $at))))
-        (v128.store offset=16 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=16 (local.get $at))))
-        (v128.store offset=32 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=32 (local.get $at))))
-        (v128.store offset=48 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=48 (local.get $at))))
+        (v128.store offset=0 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=0 (local.get $from))))
+        (v128.store offset=16 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=16 (local.get $from))))
+        (v128.store offset=32 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=32 (local.get $from))))
+        (v128.store offset=48 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=48 (local.get $from))))
         (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (local.set $from (i32.add (local.get $from) (i32.const 64)))
         (br $next64)))
     (block $done16
       (loop $next16
         (br_if $done16 (i32.gt_u (i32.add (local.get $at) (i32.const 16)) (local.get $end)))
-        (v128.store (local.get $at) (v128.xor (local.get $keys) (v128.load (local.get $at))))
+        (v128.store (local.get $at) (v128.xor (local.get $keys) (v128.load (local.get $from))))
         (local.set $at (i32.add (local.get $at) (i32.const 16)))
+        (local.set $from (i32.add (local.get $from) (i32.const 16)))
         (br $next16)))
     (block $done4
       (loop $next4
         (br_if $done4 (i32.gt_u (i32.add (local.get $at) (i32.const 4)) (local.get $end)))
-        (i32.store (local.get $at) (i32.xor (local.get $key) (i32.load (local.get $at))))
+        (i32.store (local.get $at) (i32.xor (local.get $key) (i32.load (local.get $from))))
         (local.set $at (i32.add (local.get $at) (i32.const 4)))
+        (local.set $from (i32.add (local.get $from) (i32.const 4)))
         (br $next4)))
     (block $done1
       (loop $next1
         (br_if $done1 (i32.ge_u (local.get $at) (local.get $end)))
-        (i32.store8 (local.get $at) (i32.xor (local.get $key) (i32.load8_u (local.get $at))))
+        (i32.store8 (local.get $at) (i32.xor (local.get $key) (i32.load8_u (local.get $from))))
         (local.set $key (i32.shr_u (local.get $key) (i32.const 8)))
         (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (local.set $from (i32.add (local.get $from) (i32.const 1)))
         (br $next1))))
 
   ;; Puts payloads, which lie one behind the other at $from, into the frames from $at to $end, masked.
   ;; The frames have their headers, of less than 64 KiB each.
   (func (export "fill") (param $at i32) (param $end i32) (param $from i32)
     (local $length i32)
-    (local $key i32)
-    (local $keys v128)
-    (local $until i32)
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
@@ -59,32 +60,14 @@
                 (i32.shl (i32.load8_u offset=2 (local.get $at)) (i32.const 8))
                 (i32.load8_u offset=3 (local.get $at))))
             (local.set $at (i32.add (local.get $at) (i32.const 2)))))
-        (local.set $key (i32.load offset=2 (local.get $at)))
         (local.set $at (i32.add (local.get $at) (i32.const 6)))
-        (local.set $until (i32.add (local.get $at) (local.get $length)))
-        (local.set $keys (i32x4.splat (local.get $key)))
-        (block $done16
-          (loop $next16
-            (br_if $done16 (i32.gt_u (i32.add (local.get $at) (i32.const 16)) (local.get $until)))
-            (v128.store (local.get $at) (v128.xor (local.get $keys) (v128.load (local.get $from))))
-            (local.set $at (i32.add (local.get $at) (i32.const 16)))
-            (local.set $from (i32.add (local.get $from) (i32.const 16)))
-            (br $next16)))
-        (block $done4
-          (loop $next4
-            (br_if $done4 (i32.gt_u (i32.add (local.get $at) (i32.const 4)) (local.get $until)))
-            (i32.store (local.get $at) (i32.xor (local.get $key) (i32.load (local.get $from))))
-            (local.set $at (i32.add (local.get $at) (i32.const 4)))
-            (local.set $from (i32.add (local.get $from) (i32.const 4)))
-            (br $next4)))
-        (block $done1
-          (loop $next1
-            (br_if $done1 (i32.ge_u (local.get $at) (local.get $until)))
-            (i32.store8 (local.get $at) (i32.xor (local.get $key) (i32.load8_u (local.get $from))))
-            (local.set $key (i32.shr_u (local.get $key) (i32.const 8)))
-            (local.set $at (i32.add (local.get $at) (i32.const 1)))
-            (local.set $from (i32.add (local.get $from) (i32.const 1)))
-            (br $next1)))
+        (call $mask
+          (local.get $at)
+          (local.get $from)
+          (local.get $length)
+          (i32.load (i32.sub (local.get $at) (i32.const 4))))
+        (local.set $at (i32.add (local.get $at) (local.get $length)))
+        (local.set $from (i32.add (local.get $from) (local.get $length)))
         (br $next))))
 
   ;; Whether there are only ASCII characters before the end.
