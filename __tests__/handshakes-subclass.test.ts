@@ -362,3 +362,50 @@ test.each([
 
   expect(requests).toEqual([]);
 });
+
+describe('what comes right behind the answer', () => {
+  const COUNT = 100;
+  const message = (i: number): string => `${i} `.padEnd(8000, 'x');
+  const pouring = (): Promise<RawServer> =>
+    RawServer.listen(async (socket) => {
+      socket.write(acceptance(await readHead(socket)));
+      for (let i = 0; i < COUNT; i++) socket.write(text(message(i)));
+    });
+
+  /** Waits, with the answer in hand, until so much has come that a stream wants no more. */
+  class Slow extends HandShake {
+    override async shakeResult(): Promise<HandShakeResponse> {
+      const response = await super.shakeResult();
+      while (this.transport.readableLength < this.transport.readableHighWaterMark) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return response;
+    }
+  }
+
+  /** Looks at the bytes that come as those of a stream. */
+  class Looking extends HandShake {
+    seen = 0;
+
+    override shakeResult(): Promise<HandShakeResponse> {
+      this.transport.on('data', (chunk: Buffer) => (this.seen += chunk.length));
+      return super.shakeResult();
+    }
+  }
+
+  test.each([HandShake, Slow, Looking])(
+    'is read, whole and in order, with %p',
+    async (handShake) => {
+      const server = await pouring();
+      const aws = await AioWebSocket.connect(server.url, { handShake });
+
+      for (let i = 0; i < COUNT; i++) {
+        expect(await aws.manipulator.receive({ timeout: 10_000 })).toBe(message(i));
+      }
+
+      if (aws.hands instanceof Looking) expect(aws.hands.seen).toBeGreaterThan(100);
+      aws.terminate();
+      await aws.closed;
+    },
+  );
+});
