@@ -6,10 +6,10 @@
 import { Buffer, isUtf8, kMaxLength } from 'node:buffer';
 
 // Not imported: a module of it looks at all that process has, and opens its streams.
-// eslint-disable-next-line no-restricted-globals, @typescript-eslint/unbound-method -- need no `this`
-const { emitWarning, env, nextTick, versions } = process;
+// eslint-disable-next-line no-restricted-globals, @typescript-eslint/unbound-method -- needs no `this`
+const { env, nextTick, versions } = process;
 
-export { Buffer, emitWarning, env, isUtf8, kMaxLength, nextTick, versions };
+export { Buffer, env, isUtf8, kMaxLength, nextTick, versions };
 
 /** No bytes. */
 export const NOTHING: Buffer = Buffer.alloc(0);

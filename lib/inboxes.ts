@@ -2,7 +2,7 @@
  * Messages on their way to the user: shown to listeners, kept for those who pull.
  * @packageDocumentation
  */
-import { Buffer, emitWarning, nextTick } from './builtins.js';
+import { Buffer, nextTick } from './builtins.js';
 import { refusal } from './connections.js';
 import type { Audience, Connection, MessageListener } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
@@ -269,7 +269,8 @@ let warned = false;
 function warnAbandoned(): void {
   if (warned) return;
   warned = true;
-  emitWarning(
+  // eslint-disable-next-line no-restricted-globals -- once, and others may listen there
+  process.emitWarning(
     'messages shown to listeners that nobody pulled are no longer kept for receive(): pull continuously, or only listen',
     'AioWebSocketWarning',
   );
