@@ -1,9 +1,11 @@
 /** What subclasses change: the request, the verdict, the transport. */
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   AioWebSocket,
+  ConnectionError,
   Converse,
   HandShake,
   HandShakeError,
@@ -24,6 +26,7 @@ import {
   readHead,
   shakeHands,
 } from './helpers/raw-server.js';
+import { makeCertificate } from './helpers/tls.js';
 
 afterEach(closeServers);
 
@@ -408,5 +411,52 @@ describe('what comes right behind the answer', () => {
     if (aws.hands instanceof Looking) expect(aws.hands.seen).toBeGreaterThan(100);
     aws.terminate();
     await aws.closed;
+  });
+
+  describe.each(['ws', 'wss'])('over %s, and then the end', (scheme) => {
+    const { cert, key } = makeCertificate('localhost', { names: ['127.0.0.1'] });
+    const isTls = scheme === 'wss';
+    const options = isTls ? { ssl: { ca: cert } } : {};
+
+    /** Holds the answer until nothing is left of the connection. */
+    class Late extends HandShake {
+      override async shakeResult(): Promise<HandShakeResponse> {
+        const response = await super.shakeResult();
+        if (!this.transport.destroyed) await once(this.transport, 'close');
+        return response;
+      }
+    }
+
+    test.each([
+      ['a Close frame', 'at once', HandShake, [close(1000)], { code: 1000, wasClean: true }],
+      ['a Close frame', 'late', Late, [close(1000)], { code: 1000, wasClean: true }],
+      [
+        'no Close frame',
+        'at once',
+        HandShake,
+        [],
+        { code: 1006, error: expect.any(ConnectionError) as Error },
+      ],
+      [
+        'no Close frame',
+        'late',
+        Late,
+        [],
+        { code: 1006, error: expect.any(ConnectionError) as Error },
+      ],
+    ])('is not lost: with %s, read %s', async (_with, _when, handShake, last, info) => {
+      const server = await RawServer.listen(
+        async (socket) => {
+          const head = acceptance(await readHead(socket));
+          socket.end(Buffer.concat([Buffer.from(head), text('hello'), ...last]));
+        },
+        isTls ? { tls: { cert, key } } : {},
+      );
+      const uri = `${scheme}://127.0.0.1:${server.port}/`;
+      const aws = await AioWebSocket.connect(uri, { ...options, handShake });
+
+      expect(await aws.manipulator.receive()).toBe('hello');
+      expect(await aws.closed).toMatchObject(info);
+    });
   });
 });

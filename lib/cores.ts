@@ -30,16 +30,17 @@ export class Core extends Connection implements FramesHost {
     return undefined;
   }
 
+  // What came before the end is read before it: until reading has begun, it is looked at there.
   override _onEnd(): void {
-    end(this);
+    if (this._reading) end(this);
   }
 
   override _onError(cause: Error): void {
-    broken(this, cause);
+    if (this._reading || !this._transport.destroyed) broken(this, cause);
   }
 
   override _onClose(): void {
-    finish(this);
+    if (this._reading) finish(this);
   }
 
   _onMessage(message: Message, bytes: number): void {
@@ -81,11 +82,11 @@ export function start(c: Core, head?: Buffer): void {
 }
 
 function read(c: Core, head: Buffer | undefined): void {
-  const transport = c._transport;
-  if (transport.destroyed) finish(c);
-  else {
-    startReading(c, head);
-    // A foreign stream may have ended before anybody listened.
-    if (transport.readableEnded) end(c);
-  }
+  const { destroyed, errored, readableEnded } = c._transport;
+  // It may have ended before anybody listened.
+  c._begun ||= destroyed;
+  startReading(c, head);
+  if (errored) broken(c, errored);
+  if (destroyed) finish(c);
+  else if (readableEnded) end(c);
 }
