@@ -314,6 +314,34 @@ test.each(['a', 'é', '漢', '😀'])('a turn of many short texts, the last of %
   }
 });
 
+test('a writer that fails takes with it what it was given, and nothing else', async () => {
+  const written: Buffer[] = [];
+  let calls = 0;
+  const frames = new Frames((bytes) => {
+    if (++calls === 2) throw new Error('full');
+    written.push(bytes);
+  });
+  const texts = Array.from({ length: 1200 }, (_, i) => `${i} ${'€'.repeat(60)}`);
+  let failures = 0;
+  for (const one of ['first', ...texts, 'last']) {
+    try {
+      frames.write(true, DataFrames.text, one);
+    } catch {
+      failures++;
+    }
+  }
+  await nextTurn();
+
+  const got = readFrames(Buffer.concat(written)).map(({ payload }) => payload.toString());
+  const all = ['first', ...texts, 'last'];
+  const from = all.findIndex((one, i) => one !== got[i]);
+  const lost = all.length - got.length;
+  expect(failures).toBe(1);
+  expect(got).toEqual([...all.slice(0, from), ...all.slice(from + lost)]);
+  // One slab, at the most.
+  expect(lost * 190).toBeLessThan(66_560);
+});
+
 test('every short text of a turn has a masking key of its own', async () => {
   const { frames, all } = writing();
   for (let i = 0; i < 100; i++) frames.write(true, DataFrames.text, 'the same');

@@ -26,14 +26,13 @@ export function readUntil<T>(
   patience?: number,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const fail: (reason: unknown) => void = reject;
     const settle = (result: () => T | undefined): void => {
       try {
         const got = result();
         if (got === undefined) return;
         resolve(got);
       } catch (error) {
-        fail(error);
+        reject(error);
       }
       clearTimeout(timer);
       if (giveBack) giveBack();

@@ -11,5 +11,8 @@ const { env, nextTick, versions } = process;
 
 export { Buffer, env, isUtf8, kMaxLength, nextTick, versions };
 
+/** Whether only what Node documents is to be used. */
+export const documented = env['AIOWEBSOCKET_DOCUMENTED'];
+
 /** No bytes. */
 export const NOTHING: Buffer = Buffer.alloc(0);

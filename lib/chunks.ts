@@ -2,7 +2,7 @@
  * Messages that a chunk holds whole: each is copied out of it once, small ones several at a time.
  * @packageDocumentation
  */
-import { Buffer, env, NOTHING, versions } from './builtins.js';
+import { Buffer, documented, NOTHING, versions } from './builtins.js';
 import { decodeUtf8 } from './utf8.js';
 import { readBuffer, READ_BUFFER, UTF16, wasm, type Wasm } from './wasm.js';
 
@@ -34,7 +34,7 @@ const decodes = parseInt(versions.node) < FAST_NODE;
 const Species = (Buffer as unknown as Record<symbol, unknown>)[Symbol.species] as
   (new (memory: ArrayBufferLike, at: number, length: number) => Buffer) | undefined;
 const view: (memory: ArrayBufferLike, at: number, length: number) => Buffer =
-  Species && Species.prototype === Buffer.prototype && !env['AIOWEBSOCKET_DOCUMENTED']
+  Species && Species.prototype === Buffer.prototype && !documented
     ? (...where) => new Species(...where)
     : (...where) => Buffer.from(...where);
 

@@ -72,7 +72,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   constructor(remote: Remote, transport: Duplex, options: HandShakeOptions = {}) {
     super();
     const { host, resource } = remote;
-    if (!PLAIN.test(resource + host)) throw mustBe('remote', 'of visible ASCII', resource + host);
+    if (!PLAIN.test(resource + host)) throw mustBe('remote', 'visible ASCII', resource + host);
     this.remote = remote;
     this.transport = transport;
     this.options = options;

@@ -133,12 +133,24 @@ export class Output {
     this.#caution = CAUTION;
     const frames = Buffer.from(bytes.subarray(from, end));
     this._pending = from;
+    let failure: [error: unknown] | undefined;
     for (let at = 0, begin = 0; at < frames.length;) {
       const short = frames[at + 1]! & 0x7f;
       const length = short < 126 ? short : frames.readUInt16BE(at + 2);
-      this.#writeText(frames[at]!, texts.slice(begin, (begin += length)));
+      const pack = (): void => {
+        this.#writeText(frames[at]!, texts.slice(begin, begin + length));
+      };
+      try {
+        pack();
+      } catch (error) {
+        // A writer has failed with what was packed before; this one, and others, are still to go.
+        failure ??= [error];
+        pack();
+      }
       at += headerSize(length) + length;
+      begin += length;
     }
+    if (failure) throw failure[0];
   }
 
   #writeText(first: number, text: string): void {

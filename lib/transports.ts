@@ -81,7 +81,7 @@ class Opener implements TransportOwner {
   }
 
   _onClose(): void {
-    if (this._reject) this._onError(new Error('it was closed'));
+    if (this._reject) this._onError(new Error('it closed'));
   }
 }
 

@@ -2,7 +2,7 @@
  * UTF-8, checked as it arrives (RFC 6455 section 8.1, RFC 3629).
  * @packageDocumentation
  */
-import { Buffer, env, isUtf8 } from './builtins.js';
+import { Buffer, documented, isUtf8 } from './builtins.js';
 
 const REPLACEMENT = '\ufffd';
 
@@ -15,7 +15,7 @@ interface FastWriter {
  * tenth faster for a small message; by `write` where it is missing or not wanted.
  */
 export const writeUtf8: (into: Buffer, text: string, at: number) => number =
-  (Buffer.prototype as FastWriter).utf8Write && !env['AIOWEBSOCKET_DOCUMENTED']
+  (Buffer.prototype as FastWriter).utf8Write && !documented
     ? (into, text, at) => (into as unknown as Required<FastWriter>).utf8Write(text, at)
     : (into, text, at) => into.write(text, at);
 
