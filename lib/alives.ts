@@ -10,7 +10,7 @@ import { TimeoutError } from './exceptions.js';
 import { maskingKey } from './masks.js';
 import type { ControlData } from './parts.js';
 import { Alarm } from './timers.js';
-import { controlPayload } from './values.js';
+import { attempt, controlPayload } from './values.js';
 
 /** Milliseconds after which bytes that wait are looked at. */
 const LOOK = 1000;
@@ -106,12 +106,10 @@ export function sendControl<T>(
   data: ControlData | undefined,
   write: (payload: Buffer) => Promise<T>,
 ): Promise<T> {
-  try {
+  return attempt(() => {
     const payload = data === undefined ? newPayload() : controlPayload(data, 'data');
     return sendable(c) ? write(payload) : quietly(Promise.reject(refusal(c)));
-  } catch (error) {
-    return Promise.reject(error);
-  }
+  });
 }
 
 /** Sends one ping; resolves with the milliseconds until its pong. */

@@ -4,7 +4,7 @@
  */
 import { Buffer, NOTHING } from './builtins.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
-import { FrameError } from './exceptions.js';
+import { FrameError, type ErrorCode } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { Message } from './parts.js';
 import { checkUtf8, decodeUtf8 } from './utf8.js';
@@ -217,10 +217,21 @@ function tooBig(message: string, cause?: unknown): FrameError {
 
 /** The error for text that is not UTF-8, with 1007. */
 export function notUtf8(bytes: Buffer, from: number, to: number): FrameError {
-  const shown = bytes.toString('hex', from, Math.min(to, from + 16));
-  return new FrameError(
+  return protocolError(
+    'text that is not UTF-8',
+    bytes.subarray(from, Math.min(to, from + 16)),
     'ERR_FRAME_UTF8',
-    `the server sent text that is not UTF-8 (from bytes ${shown})`,
     StatusCodes.invalidPayload,
   );
+}
+
+/** The error for what the protocol does not allow, with 1002 unless told otherwise. */
+export function protocolError(
+  what: string,
+  bytes: Uint8Array | number[],
+  code: ErrorCode = 'ERR_FRAME_PROTOCOL',
+  closeCode = StatusCodes.protocolError,
+): FrameError {
+  const shown = Buffer.from(bytes).toString('hex', 0, 16);
+  return new FrameError(code, `the server sent ${what} (bytes ${shown})`, closeCode);
 }

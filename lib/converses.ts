@@ -25,7 +25,7 @@ import {
 } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
 import { openTransport } from './transports.js';
-import { authority, checkSignal, checkType, mustBe, tell } from './values.js';
+import { attempt, authority, checkSignal, checkType, mustBe, tell } from './values.js';
 
 export { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 export type { ReceiveOptions, SendOptions, StreamOptions } from './options.js';
@@ -143,16 +143,6 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     }
   }
 
-  /** Resolves once the connection has ended, however it did. Never rejects. */
-  get closed(): Promise<CloseInfo> {
-    return closedOf(coreOf(this));
-  }
-
-  /** Where the connection is in its life. */
-  get state(): SocketState {
-    return coreOf(this)._state;
-  }
-
   /**
    * Who talks on the connection.
    * @throws {InvalidStateError} before it is open
@@ -257,14 +247,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws {TypeError} or RangeError for a code or reason that no Close frame may carry
    */
   closeConnection(code = 1000, reason = ''): Promise<CloseInfo> {
-    try {
+    return attempt(() => {
       checkClose(code, reason);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    if (this.state >= SocketState.opened) void this.#converse?.close(code, reason);
-    else this.#giveUp('closeConnection');
-    return this.closed;
+      if (this.state >= SocketState.opened) void this.#converse?.close(code, reason);
+      else this.#giveUp('closeConnection');
+      return this.closed;
+    });
   }
 
   /** Ends at once: no Close frame, no waiting. */

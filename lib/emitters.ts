@@ -2,11 +2,13 @@
  * What those who show messages to listeners have in common.
  * @packageDocumentation
  */
-import { EventEmitter } from 'eventemitter3';
-import { hold } from './connections.js';
+import { EventEmitter } from './builtins.js';
+import { closedOf, hold } from './connections.js';
 import type { Audience, MessageListener } from './connections.js';
 import type { Core } from './cores.js';
+import type { SocketState } from './enumerations.js';
 import { attached } from './inboxes.js';
+import type { CloseInfo } from './parts.js';
 
 /** @internal The connection of an emitter: nobody else can come by it, nor take its name for something else. */
 export let coreOf: (emitter: object) => Core;
@@ -23,6 +25,16 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
   constructor(core: Core) {
     super();
     this.#core = core;
+  }
+
+  /** Resolves once the connection has ended, however it did. Never rejects. */
+  get closed(): Promise<CloseInfo> {
+    return closedOf(this.#core);
+  }
+
+  /** Where the connection is in its life. */
+  get state(): SocketState {
+    return this.#core._state;
   }
 
   /** The process lives while the connection does: the default. */

@@ -3,12 +3,11 @@
  * Mirrors `aiowebsocket/freams.py`, whose spelling the file's name keeps.
  * @packageDocumentation
  */
-import { EventEmitter } from 'eventemitter3';
-import { Buffer, NOTHING } from './builtins.js';
-import { Assembly, checkSize, notUtf8, type PieceSink } from './assemblies.js';
+import { Buffer, EventEmitter, NOTHING } from './builtins.js';
+import { Assembly, checkSize, notUtf8, protocolError, type PieceSink } from './assemblies.js';
 import { bytesAt, textOf, useChunk } from './chunks.js';
 import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerations.js';
-import { FrameError, InvalidStateError, type ErrorCode } from './exceptions.js';
+import { type FrameError, InvalidStateError } from './exceptions.js';
 import { maskBytes, maskingKey } from './masks.js';
 import { numberOptions, type LimitOptions, type Numbers } from './options.js';
 import { headerSize, Output, packHeader } from './outputs.js';
@@ -580,14 +579,4 @@ function payloadOf(code: number, message: string | Uint8Array): Buffer {
   const data = typeof message === 'string' ? Buffer.from(message) : bytesOf(message);
   if (!data) throw mustBe('message', 'a string or bytes', message);
   return data;
-}
-
-function protocolError(
-  what: string,
-  bytes: Uint8Array | number[],
-  code: ErrorCode = 'ERR_FRAME_PROTOCOL',
-  closeCode = StatusCodes.protocolError,
-): FrameError {
-  const shown = Buffer.from(bytes).toString('hex', 0, 16);
-  return new FrameError(code, `the server sent ${what} (bytes ${shown})`, closeCode);
 }

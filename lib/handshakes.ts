@@ -2,10 +2,8 @@
  * The opening handshake (RFC 6455 section 4). Mirrors `aiowebsocket/handshakes.py`.
  * @packageDocumentation
  */
-import { hash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { EventEmitter } from 'eventemitter3';
-import { Buffer } from './builtins.js';
+import { Buffer, EventEmitter, hash } from './builtins.js';
 import { readBody, readUntil } from './bodies.js';
 import { ConnectionError, HandShakeError } from './exceptions.js';
 import {

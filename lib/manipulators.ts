@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { ping, sendControl } from './alives.js';
 import { checkClose, close, terminate } from './closings.js';
-import { buffered, closedOf } from './connections.js';
+import { buffered } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
@@ -22,6 +22,7 @@ import {
 import { drained, send } from './outboxes.js';
 import type { CloseInfo, ControlData, Message, SendData } from './parts.js';
 import type { PieceStream } from './pieces.js';
+import { attempt } from './values.js';
 
 /** What {@link Converse} emits. */
 export interface ConverseEvents {
@@ -78,16 +79,6 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     core._state = SocketState.opened;
     core._frames = new Frames(core, options);
     start(core, parts.head);
-  }
-
-  /** Resolves once the connection has ended, however it did. Never rejects. */
-  get closed(): Promise<CloseInfo> {
-    return closedOf(coreOf(this));
-  }
-
-  /** Where the connection is in its life. */
-  get state(): SocketState {
-    return coreOf(this)._state;
   }
 
   /** Messages that wait for `receive()`. The original's `get_queue_size`. */
@@ -165,13 +156,11 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * @returns how it ended; the same promise for every call
    */
   close(code = 1000, reason = ''): Promise<CloseInfo> {
-    try {
+    return attempt(() => {
       checkClose(code, reason);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    close(coreOf(this), code, reason);
-    return this.closed;
+      close(coreOf(this), code, reason);
+      return this.closed;
+    });
   }
 
   /** Ends at once: no Close frame, no waiting. What is unsent is lost. */

@@ -28,20 +28,20 @@ export function maskBytes(data: Uint8Array, at: number, length: number, key: num
   const end = at + length;
   let turning = key;
   let i = at;
-  for (; i < end && ((data.byteOffset + i) & 3) !== 0; i++) {
-    data[i] = (data[i] as number) ^ (turning & 0xff);
-    turning = (turning >>> 8) | (turning << 24);
-  }
+  const byBytes = (to: number): void => {
+    for (; i < to; i++) {
+      data[i]! ^= turning;
+      turning = (turning >>> 8) | (turning << 24);
+    }
+  };
+  byBytes(Math.min(end, at + (-(data.byteOffset + at) & 3)));
   const words = (end - i) >> 2;
   if (words > 0) {
     const view = new Int32Array(data.buffer, data.byteOffset + i, words);
-    for (let w = 0; w < words; w++) view[w] = (view[w] as number) ^ turning;
+    for (let w = 0; w < words; w++) view[w]! ^= turning;
     i += words << 2;
   }
-  for (; i < end; i++) {
-    data[i] = (data[i] as number) ^ (turning & 0xff);
-    turning >>>= 8;
-  }
+  byBytes(end);
 }
 
 /** Masks `length` bytes of a slab from `at`, in place. */

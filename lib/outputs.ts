@@ -106,8 +106,9 @@ export class Output {
   /** Packs the header of text that is ASCII, it is hoped: Node takes long for each string it writes. */
   #joinText(first: number, text: string): void {
     const { length } = text;
-    // With room for all texts behind the frames, and for one character more, whose bytes tell.
-    const slab = this.#reserve(this.#texts.length + length * 2 + 12);
+    // With room for them one by one, should each unit take three bytes, and headers more than thought.
+    const { length: joined } = this.#texts;
+    const slab = this.#reserve(joined * 2 + (joined >> 4) + length * 4 + 24);
     if (slab._address < 0) {
       this.#writeText(first, text);
       return;
@@ -133,24 +134,12 @@ export class Output {
     this.#caution = CAUTION;
     const frames = Buffer.from(bytes.subarray(from, end));
     this._pending = from;
-    let failure: [error: unknown] | undefined;
     for (let at = 0, begin = 0; at < frames.length;) {
       const short = frames[at + 1]! & 0x7f;
       const length = short < 126 ? short : frames.readUInt16BE(at + 2);
-      const pack = (): void => {
-        this.#writeText(frames[at]!, texts.slice(begin, begin + length));
-      };
-      try {
-        pack();
-      } catch (error) {
-        // A writer has failed with what was packed before; this one, and others, are still to go.
-        failure ??= [error];
-        pack();
-      }
+      this.#writeText(frames[at]!, texts.slice(begin, (begin += length)));
       at += headerSize(length) + length;
-      begin += length;
     }
-    if (failure) throw failure[0];
   }
 
   #writeText(first: number, text: string): void {
@@ -219,7 +208,7 @@ export class Output {
     let taken = true;
     try {
       if (lend) taken = this.#sink.write(bytes, slab._free);
-      else this.#sink.write(Buffer.from(bytes), nothing);
+      else this.#sink.write(Buffer.from(bytes), () => undefined);
     } finally {
       if (taken) slab._free();
     }
@@ -281,8 +270,6 @@ export class Output {
     if (this.#corks === 0) this._flush();
   }
 }
-
-const nothing = (): void => undefined;
 
 function endTurn(output: Output): void {
   output._endTurn();

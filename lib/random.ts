@@ -2,7 +2,7 @@
  * Random numbers from a strong source, many at a time.
  * @packageDocumentation
  */
-import { randomFillSync } from 'node:crypto';
+import { randomFillSync } from './builtins.js';
 
 const WORDS = new Int32Array(2048);
 let next = WORDS.length;

@@ -261,21 +261,19 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     if (!transport.writable) return true;
     const onWritten = (this._onWritten ??= this._makeOnWritten());
     // A `drain` is told before what was lent has come back.
-    const waits = transport.writableLength > 0 || this._lent !== undefined;
+    const waits = this._lends && (transport.writableLength > 0 || this._lent !== undefined);
+    const taken = waits
+      ? (): void => {
+          free();
+          onWritten();
+        }
+      : onWritten;
     const last = pieces.length - 1;
     if (last > 0) transport.cork();
     try {
       pieces.forEach((bytes, i) => {
         this._written += bytes.length;
-        if (!this._lends) transport.write(Buffer.from(bytes), i < last ? undefined : onWritten);
-        else if (i < last) transport.write(bytes);
-        else if (!waits) transport.write(bytes, onWritten);
-        else {
-          transport.write(bytes, () => {
-            free();
-            onWritten();
-          });
-        }
+        transport.write(this._lends ? bytes : Buffer.from(bytes), i < last ? undefined : taken);
       });
     } finally {
       if (last > 0) transport.uncork();

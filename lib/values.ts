@@ -113,6 +113,15 @@ export function checkSignal(signal: unknown): void {
   }
 }
 
+/** What is wrong with the arguments rejects the promise, as does what goes wrong later. */
+export function attempt<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return work();
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
 /** Tells listeners; what they throw is theirs. */
 export function tell(emitter: object, ...args: unknown[]): void {
   try {
