@@ -43,6 +43,7 @@ export interface HandShakeEvents {
 const ACCEPT = `${SEC}Accept`;
 /** What a request line and Host may hold. */
 const PLAIN = /^[!-~]+$/;
+const REQUEST_HOOKS = ['shakeHeaders', 'requestHeaders', 'requestLine', 'createKey'] as const;
 const NO_HEADERS: HeaderList = [];
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
@@ -153,11 +154,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   get #isPlain(): boolean {
     const own = HandShake.prototype;
     return (
-      isPlain(this.remote, this.options) &&
-      this.shakeHeaders === own.shakeHeaders &&
-      this.requestHeaders === own.requestHeaders &&
-      this.requestLine === own.requestLine &&
-      this.createKey === own.createKey
+      isPlain(this.remote, this.options) && REQUEST_HOOKS.every((hook) => this[hook] === own[hook])
     );
   }
 

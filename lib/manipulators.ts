@@ -69,8 +69,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     const core = parts._core ?? new Core(numbers, autoPong, false, []);
     super(core);
     this.transport = transport;
-    const [aws] = core._emitters;
-    core._emitters = aws ? [this, aws] : [this];
+    core._emitters = [this, ...core._emitters];
     core._transport = transport;
     core._numbers = numbers;
     core._autoPong = autoPong;

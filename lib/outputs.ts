@@ -216,13 +216,9 @@ export class Output {
 
   /** The slab that is packed goes with those that are full, where that many can be had. */
   #putAside(full: Slab[]): void {
-    if (!this.#sink.writev) this._flush();
-    else if (slabsLeft() <= SPARE_SLABS) {
-      if (full.length > 0) this.#writeAll(full);
-      else this._flush();
-    } else {
-      full.push(this.#takeOut()!);
-    }
+    if (this.#sink.writev && slabsLeft() > SPARE_SLABS) full.push(this.#takeOut()!);
+    else if (full.length > 0) this.#writeAll(full);
+    else this._flush();
   }
 
   /** Hands on full slabs, and what is packed behind them. */
@@ -259,18 +255,13 @@ export class Output {
   #packed(): void {
     if (this.#corks === 0 && !this.#turnUnderWay) {
       this.#turnUnderWay = true;
-      nextTick(endTurn, this);
+      nextTick(Output.#endTurn, this);
       this._flush();
     } else if (this._pending >= BURST) this._flush();
   }
 
-  /** @internal */
-  _endTurn(): void {
-    this.#turnUnderWay = false;
-    if (this.#corks === 0) this._flush();
+  static #endTurn(output: Output): void {
+    output.#turnUnderWay = false;
+    if (output.#corks === 0) output._flush();
   }
-}
-
-function endTurn(output: Output): void {
-  output._endTurn();
 }

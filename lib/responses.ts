@@ -30,16 +30,6 @@ export interface HandShakeResponse {
 const START = 'HTTP/1.1 ';
 const STATUS_LINE = /^HTTP\/1\.1 ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n$/;
 
-const NAMES = [
-  'status',
-  'statusText',
-  'headers',
-  'rawHeaders',
-  'subprotocol',
-  'extensions',
-  'head',
-] as const;
-
 /** The error for an answer that is not what it should be. */
 export const refusal = (
   code: 'RESPONSE' | 'STATUS' | 'UPGRADE' | 'ACCEPT' | 'SUBPROTOCOL' | 'EXTENSIONS' | 'LIMIT',
@@ -81,7 +71,8 @@ export class Answer implements HandShakeResponse {
 
   /** All of it, for `JSON.stringify()`. */
   toJSON(): HandShakeResponse {
-    return Object.fromEntries(NAMES.map((name) => [name, this[name]])) as unknown as Answer;
+    const { statusText, headers, rawHeaders } = this;
+    return Object.assign({}, this, { statusText, headers, rawHeaders });
   }
 
   /** The same for `console.log()`. */
