@@ -71,8 +71,8 @@ export class Core extends Connection implements FramesHost {
 }
 
 /**
- * Joins a connection with its codec and its transport, and begins to read in the next turn of the event loop:
- * listeners attached in this turn, and promises that resolve in it, must miss nothing.
+ * Joins a connection with its codec and its transport, and begins to read in the next turn of the
+ * event loop: listeners attached in this turn, and promises that resolve in it, must miss nothing.
  * @param head bytes that came before
  */
 export function start(c: Core, head?: Buffer): void {

@@ -398,12 +398,11 @@ export class Frames extends EventEmitter<FramesEvents> {
     frame.opcode = opcode;
     if (!isOpcode(opcode)) throw protocolError('a reserved opcode', [first]);
     const extended = frame.rsv === this.#extension?.rsv && (opcode === 1 || opcode === 2);
-    if (frame.rsv > 0 && !extended)
-      throw protocolError('a reserved bit that no extension defines', [first]);
+    if (frame.rsv > 0 && !extended) throw protocolError('a reserved bit of no extension', [first]);
     if (opcode >= ControlFrames.close) {
       if (!frame.fin) throw protocolError('a fragmented control frame', [first]);
     } else if ((opcode === DataFrames.cont) !== (this.#assembly?._open ?? false)) {
-      throw protocolError(opcode > 0 ? 'a message within another' : 'a continuation of none', [
+      throw protocolError(opcode > 0 ? 'a message within another' : 'continuation of none', [
         first,
       ]);
     }
@@ -426,7 +425,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       // Signed: what is above 2^63 must not be (RFC 6455 section 5.2), as must not what is too small.
       length = short === 126 ? head.readUInt16BE(at + 2) : Number(head.readBigInt64BE(at + 2));
       if (length < (short === 126 ? 126 : 65_536)) {
-        throw protocolError('a length that is not minimal, or above 2^63', head.subarray(at));
+        throw protocolError('a length not minimal, or above 2^63', head.subarray(at));
       }
     }
     frame.length = length;

@@ -87,7 +87,7 @@ function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Prom
     code === DataFrames.cont || !!(code === undefined && fin !== undefined && inPieces);
   if (source) {
     if (fin !== undefined || goesOn) {
-      throw wrongType('an iterable is a whole message: fin and DataFrames.cont are for pieces');
+      throw wrongType('an iterable is a whole message: fin and cont are for pieces');
     }
     return enter(c, () => sendPieces(c, source(), code, compress));
   }

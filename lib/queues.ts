@@ -120,7 +120,7 @@ export class PullQueue<T> {
     if (bytes === undefined) return undefined;
     this._bytes -= bytes;
     const item = this._items._shift();
-    if (this._wasFull) this._relieve();
+    this._relieve();
     return item;
   }
 
