@@ -402,7 +402,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (opcode >= ControlFrames.close) {
       if (!frame.fin) throw protocolError('a fragmented control frame', [first]);
     } else if ((opcode === DataFrames.cont) !== (this.#assembly?._open ?? false)) {
-      throw protocolError(opcode > 0 ? 'a message within another' : 'continuation of none', [
+      throw protocolError(opcode > 0 ? 'a message within another' : 'a continuation of none', [
         first,
       ]);
     }
@@ -425,7 +425,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       // Signed: what is above 2^63 must not be (RFC 6455 section 5.2), as must not what is too small.
       length = short === 126 ? head.readUInt16BE(at + 2) : Number(head.readBigInt64BE(at + 2));
       if (length < (short === 126 ? 126 : 65_536)) {
-        throw protocolError('a length not minimal, or above 2^63', head.subarray(at));
+        throw protocolError('a length that is not minimal, or above 2^63', head.subarray(at));
       }
     }
     frame.length = length;
@@ -554,7 +554,7 @@ export class Frames extends EventEmitter<FramesEvents> {
   }
 }
 
-const stopped = (): Error => new InvalidStateError('these frames have been stopped');
+const stopped = (): Error => new InvalidStateError('these frames are stopped');
 
 /** Bytes of the head of an unmasked frame, told by its second byte. */
 function headBytes(second: number): number {

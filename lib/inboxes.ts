@@ -271,7 +271,7 @@ function warnAbandoned(): void {
   warned = true;
   // eslint-disable-next-line no-restricted-globals -- once, and others may listen there
   process.emitWarning(
-    'messages that nobody pulls are no longer kept for receive(): pull continuously, or only listen',
+    'messages nobody pulls are no longer kept for receive(): pull continuously, or only listen',
     'AioWebSocketWarning',
   );
 }
