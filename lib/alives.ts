@@ -8,12 +8,16 @@ import type { Connection } from './connections.js';
 import { ControlFrames } from './enumerations.js';
 import { TimeoutError } from './exceptions.js';
 import { maskingKey } from './masks.js';
+import { LONGEST_TIMER } from './options.js';
 import type { ControlData } from './parts.js';
 import { Alarm } from './timers.js';
 import { attempt, controlPayload } from './values.js';
 
 /** Milliseconds after which bytes that wait are looked at. */
 const LOOK = 1000;
+
+/** Connections whose time comes together share a timer: idle ones are many. By that time. */
+const rounds = new Map<number, Set<Connection> & { readonly _alarm: Alarm }>();
 
 /**
  * A byte has come. Any is a sign of life, and so is progress with bytes of ours that had to wait:
@@ -27,10 +31,38 @@ export function heard(c: Connection): void {
 
 /** Reading begins, or goes on after a pause: silence counts from now. */
 export function listen(c: Connection): void {
-  c._watch ??= new Alarm(c, judge, false);
-  c._dueAt = 0;
+  ignore(c);
   heard(c);
   judge(c);
+}
+
+/** Silence counts no more. */
+export function ignore(c: Connection): void {
+  const round = rounds.get(c._dueAt);
+  if (round?.delete(c) && round.size === 0) {
+    round._alarm._clear();
+    rounds.delete(c._dueAt);
+  }
+  c._dueAt = 0;
+}
+
+/** Looks at it again at that time, or up to a sixty-fourth later. */
+function watch(c: Connection, time: number, next: number): void {
+  const step = Math.max(1, (next - time) >> 6);
+  const dueAt = Math.max(time + 1, Math.ceil(next / step) * step);
+  c._dueAt = dueAt;
+  let round = rounds.get(dueAt);
+  if (!round) {
+    const _alarm = new Alarm(dueAt, ring, Math.min(dueAt - time, LONGEST_TIMER), false);
+    rounds.set(dueAt, (round = Object.assign(new Set<Connection>(), { _alarm })));
+  }
+  round.add(c);
+}
+
+function ring(dueAt: number): void {
+  const round = rounds.get(dueAt);
+  rounds.delete(dueAt);
+  round?.forEach(judge);
 }
 
 function judge(c: Connection): void {
@@ -66,9 +98,7 @@ function judge(c: Connection): void {
     c._pinged ? due(c._pingTaken && pongTimeout, c._pingTaken) : Infinity,
     due(c._backlog && LOOK, time),
   );
-  if (next === Infinity) return;
-  c._dueAt = Math.max(time + 1, next);
-  c._watch?._set(c._dueAt - time);
+  if (next < Infinity) watch(c, time, next);
 }
 
 /** What had to wait and goes, or has only begun to wait, is no silence. */

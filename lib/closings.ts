@@ -171,14 +171,12 @@ export function endWith(c: Connection, info: CloseInfo, then: () => void): void 
 /** Nothing more comes: what is pending gets the error, else what calls get from now on. */
 function endCalls(c: Connection, error?: Error): void {
   c._over = true;
-  endReceiving(c, error ?? refusal(c));
+  endReceiving(c, error);
   endSending(c, () => error ?? refusal(c));
 }
 
 function setDeadline(c: Connection): void {
-  const alarm = new Alarm(c, onDeadline, c._held);
-  c._deadline = alarm;
-  alarm._set(c._numbers.closeTimeout);
+  c._deadline = new Alarm(c, onDeadline, c._numbers.closeTimeout, c._held);
 }
 
 /** Too long: `closeTimeout` is over. */

@@ -18,24 +18,23 @@ export function writeFrame(
   data: string | Buffer,
   compress?: boolean,
 ): void | Promise<void> {
-  const { _compression: compression, _frames: frames } = c;
+  const { _deflate: deflate, _frames: frames } = c;
   const first = code !== DataFrames.cont;
-  if (compression && first) {
-    const { _threshold: threshold } = compression;
-    compression._active = compress ?? (threshold === 0 || Buffer.byteLength(data) >= threshold);
+  if (deflate && first) {
+    const { _threshold: threshold } = deflate;
+    deflate._active = compress ?? (threshold === 0 || Buffer.byteLength(data) >= threshold);
   }
-  if (!compression?._active) {
+  if (!deflate?._active) {
     frames.write(fin, code, data);
     return undefined;
   }
-  const { _extension: extension } = compression;
-  const rsv = first ? extension.rsv : 0;
+  const rsv = first ? deflate.rsv : 0;
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   if (bytes.length <= SLICE) {
-    frames.write(fin, code, extension.encode(bytes, fin), rsv);
+    frames.write(fin, code, deflate.encode(bytes, fin), rsv);
     return undefined;
   }
-  return encode(c, extension, Buffer.from(bytes), fin).then((encoded) => {
+  return encode(c, deflate, Buffer.from(bytes), fin).then((encoded) => {
     if (!c._begun) frames.write(fin, code, encoded, rsv);
   });
 }

@@ -5,9 +5,10 @@
  */
 import { SocketState, StatusCodes } from './enumerations.js';
 import type { ConnectionClosed } from './exceptions.js';
+import type { Deflate } from './extensions.js';
 import type { Frames } from './freams.js';
 import type { Numbers } from './options.js';
-import type { CloseInfo, Data, Extension, Message } from './parts.js';
+import type { CloseInfo, Data, Message } from './parts.js';
 import type { PieceSink } from './assemblies.js';
 import type { PullQueue } from './queues.js';
 import type { SendQueue } from './sends.js';
@@ -46,15 +47,6 @@ export interface Source {
   return?: () => unknown;
 }
 
-/** What compresses outgoing messages. */
-export interface Compression {
-  readonly _extension: Extension;
-  /** Bytes below which a message goes out as it is. */
-  readonly _threshold: number;
-  /** Whether the message under way is compressed. */
-  _active: boolean;
-}
-
 interface CloseBody {
   readonly code: number;
   readonly reason: string;
@@ -67,7 +59,8 @@ export abstract class Connection extends Transporter {
   _numbers: Numbers;
   _autoPong: boolean;
   declare _frames: Frames;
-  _compression: Compression | undefined;
+  /** What compresses outgoing messages. */
+  _deflate: Deflate | undefined;
   _beforeClose: ((code: number, reason: string) => void | Promise<void>) | undefined;
   _afterClose: ((info: CloseInfo) => void | Promise<void>) | undefined;
 
@@ -93,7 +86,6 @@ export abstract class Connection extends Transporter {
 
   // ---- life and silence: alives.ts ----
 
-  _watch: Alarm<Connection> | undefined;
   _lastHeard = 0;
   /** Whether silence has asked for a ping, and when the kernel had taken it: then its clock runs. */
   _pinged = false;
@@ -154,7 +146,7 @@ export abstract class Connection extends Transporter {
   /** Messages that came after our Close frame, and were dropped. */
   _discarded = 0;
   /** What bounds opening, and later closing. */
-  _deadline: Pick<Alarm<never>, '_hold' | '_clear'> | undefined;
+  _deadline: Alarm | undefined;
 
   /** @param quiet whether listeners must wait for its opening */
   constructor(numbers: Numbers, autoPong: boolean, quiet: boolean, emitters: Audience[]) {
@@ -211,7 +203,9 @@ export function refusal(c: Connection): ConnectionClosed {
 export const sendable = (c: Connection): boolean => !c._begun && (!c._called || c._hooked);
 
 /** Bytes that wait to be sent. */
-export const buffered = (c: Connection): number => c._frames.pending + c._transport.writableLength;
+export const buffered = (c: Connection): number =>
+  // Until it is open there is nothing to send, nor anything to send it with.
+  (c._frames as Frames | undefined) ? c._frames.pending + c._transport.writableLength : 0;
 
 /** Whether more bytes wait to be sent than should. */
 export const crowded = (c: Connection): boolean => buffered(c) > c._numbers.highWaterMark;

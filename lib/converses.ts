@@ -79,7 +79,6 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /** The options it was made with. */
   declare protected readonly options: Readonly<AioWebSocketOptions>;
   #attempt: OpeningAttempt | undefined;
-  #transport: Duplex | undefined;
   #hands: HandShake | undefined;
   #response: HandShakeResponse | undefined;
   #converse: Converse | undefined;
@@ -166,16 +165,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   /** The byte stream, once there is one: the original's `reader` and `writer`. */
   get transport(): Duplex | undefined {
-    return this.#transport;
+    return coreOf(this)._transport;
   }
 
   /** The server's answer to the opening handshake: status, headers and more. */
   get response(): HandShakeResponse | undefined {
     return this.#response;
-  }
-
-  get #compression(): CompressionOptions {
-    return Object(this.options.compression) as CompressionOptions;
   }
 
   /** The URI, without user and password. */
@@ -193,19 +188,14 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return this.#response?.extensions ?? '';
   }
 
-  /** Bytes that wait to be sent. */
-  get bufferedAmount(): number {
-    return this.#converse?.bufferedAmount ?? 0;
-  }
-
   /** The server's end of the TCP connection. */
   get remoteAddress(): SocketAddress | undefined {
-    return socketAddress(this.#transport, 'remote');
+    return socketAddress(this.transport, 'remote');
   }
 
   /** Our end of the TCP connection. */
   get localAddress(): SocketAddress | undefined {
-    return socketAddress(this.#transport, 'local');
+    return socketAddress(this.transport, 'local');
   }
 
   /**
@@ -341,7 +331,6 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (before) await before;
     attempt._check();
     const transport = await this.#connect(attempt);
-    this.#transport = transport;
     c._transport = transport;
     if (!c._held) hold(c, false);
     attempt._onTransport(transport);
@@ -361,7 +350,11 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       await loadZlib();
       attempt._check();
     }
-    this.#talk(transport, response, deflate && new Deflate(deflate, this.#compression));
+    this.#talk(
+      transport,
+      response,
+      deflate && new Deflate(deflate, Object(this.options.compression) as CompressionOptions),
+    );
     const after = this.afterOpen();
     if (after) await Promise.race([after, closedOf(c)]);
     attempt._check();
@@ -382,7 +375,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       : this.openTransport(remote, attempt._abortSignal);
   }
 
-  #talk(transport: Duplex, response: HandShakeResponse, extension?: Extension): void {
+  #talk(transport: Duplex, response: HandShakeResponse, deflate?: Deflate): void {
     const c = coreOf(this);
     // Idle connections are many: what is not overridden takes no memory.
     if (this.beforeClose !== AioWebSocket.prototype.beforeClose) {
@@ -391,14 +384,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (this.afterClose !== AioWebSocket.prototype.afterClose) {
       c._afterClose = (info) => this.afterClose(info);
     }
-    if (extension) {
-      c._compression = {
-        _extension: extension,
-        _threshold: this.#compression.threshold ?? (this.#hands?.deflate?.clientForgets ? 1024 : 0),
-        _active: false,
-      };
-    }
-    c._frames = this.makeFrames(c, response, extension);
+    c._deflate = deflate;
+    c._frames = this.makeFrames(c, response, deflate);
     this.#converse = this.makeConverse(transport, { _core: c });
     start(c, response.head);
   }
@@ -410,7 +397,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const error = (attempt._wanted ? undefined : await this.#hands?.refused) ?? cause;
     const failure = attempt._wanted ? undefined : error;
     if (!this.#converse) {
-      this.#transport?.destroy();
+      this.transport?.destroy();
       this.#end(failure);
     } else if (failure) fail(c, failure);
     else this.#converse.terminate();

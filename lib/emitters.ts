@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { EventEmitter } from './builtins.js';
-import { closedOf, hold } from './connections.js';
+import { buffered, closedOf, hold } from './connections.js';
 import type { Audience, MessageListener } from './connections.js';
 import type { Core } from './cores.js';
 import type { SocketState } from './enumerations.js';
@@ -35,6 +35,11 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
   /** Where the connection is in its life. */
   get state(): SocketState {
     return this.#core._state;
+  }
+
+  /** Bytes that wait to be sent. */
+  get bufferedAmount(): number {
+    return buffered(this.#core);
   }
 
   /** The process lives while the connection does: the default. */

@@ -161,6 +161,10 @@ export class Deflate implements Extension {
   readonly _zlib: typeof Zlib;
   readonly _parameters: DeflateParameters;
   readonly _options: CompressionOptions;
+  /** Bytes below which a message goes out as it is. */
+  readonly _threshold: number;
+  /** Whether the message that goes out is compressed. */
+  _active = false;
   _deflater: Codec | undefined;
   _inflater: Codec | undefined;
   /** What has come of a message, where it can only be inflated as a whole. */
@@ -175,6 +179,7 @@ export class Deflate implements Extension {
     this._zlib = zlib;
     this._parameters = parameters;
     this._options = options;
+    this._threshold = options.threshold ?? (parameters.clientForgets ? 1024 : 0);
   }
 
   decode(bytes: Buffer, last: boolean, limit: number, output: Output): Buffer | undefined {

@@ -3,7 +3,7 @@
  * are paused for the user or for full queues.
  * @packageDocumentation
  */
-import { heard, listen } from './alives.js';
+import { heard, ignore, listen } from './alives.js';
 import type { Connection } from './connections.js';
 
 /** Begins to read; `head` came before. */
@@ -27,7 +27,7 @@ export function pauseReading(c: Connection, pause: boolean): void {
 export function updateFlow(c: Connection): void {
   // What the peer sent last may stand behind the large message.
   const pause = c._working || (!c._begun && (c._userPaused || c._fullQueues > 0));
-  if (c._begun || pause) c._watch?._clear();
+  if (c._begun || pause) ignore(c);
   if (!c._reading || pause === c._paused) return;
   c._paused = pause;
   if (pause) {

@@ -118,10 +118,12 @@ export const iterate = (c: Connection): PullIterator<Message> =>
     (error) => error instanceof ConnectionClosedOK,
   );
 
-/** Nothing more comes: those who wait get `pending`, later ones what calls get from now on. */
-export function endReceiving(c: Connection, pending: unknown): void {
-  c._queue?._end(refusal(c), pending);
-  c._streaming?.end(pending);
+/** Nothing more comes: those who wait get the error, later ones what calls get from now on. */
+export function endReceiving(c: Connection, error?: unknown): void {
+  if (!c._queue && !c._streaming) return;
+  const over = refusal(c);
+  c._queue?._end(over, error ?? over);
+  c._streaming?.end(error ?? over);
 }
 
 function queueOf(c: Connection): PullQueue<Message> {

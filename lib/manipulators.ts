@@ -5,7 +5,6 @@
 import type { Duplex } from 'node:stream';
 import { ping, sendControl } from './alives.js';
 import { checkClose, close, terminate } from './closings.js';
-import { buffered } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
@@ -83,11 +82,6 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   /** Messages that wait for `receive()`. The original's `get_queue_size`. */
   get queueSize(): number {
     return coreOf(this)._queue?._items._size ?? 0;
-  }
-
-  /** Bytes that wait to be sent. */
-  get bufferedAmount(): number {
-    return buffered(coreOf(this));
   }
 
   /**

@@ -9,7 +9,7 @@ import { onAbort } from './values.js';
 
 /** What bounds an attempt: its time, the caller's signal, and our own change of mind. */
 export class OpeningAttempt {
-  readonly _alarm: Alarm<OpeningAttempt>;
+  readonly _alarm: Alarm | undefined;
   readonly _timeout: number;
   _controller: AbortController | undefined;
   _phase: Phase = 'dns';
@@ -27,9 +27,8 @@ export class OpeningAttempt {
    * @param held whether the process lives on for it
    */
   constructor(timeout: number, held: boolean, callerSignal?: AbortSignal) {
-    this._alarm = new Alarm<OpeningAttempt>(this, onTimeout, held);
     this._timeout = timeout;
-    if (timeout > 0) this._alarm._set(timeout);
+    if (timeout > 0) this._alarm = new Alarm(this, onTimeout, timeout, held);
     if (callerSignal) {
       const giveUp = (): void => {
         this._giveUp(callerSignal.reason);
@@ -91,7 +90,7 @@ export class OpeningAttempt {
 
   /** It has come to its end: nothing of it is left behind. */
   _end(): void {
-    this._alarm._clear();
+    this._alarm?._clear();
     this._forget?.();
   }
 }

@@ -178,7 +178,8 @@ export interface StreamOptions {
   maxPayload?: number | undefined;
 }
 
-const LONGEST_TIMER = 2_147_483_647;
+/** Most milliseconds of Node's timers. */
+export const LONGEST_TIMER = 2_147_483_647;
 
 /** Options with a number: the default, the least and the most. */
 const NUMBERS = {
@@ -217,21 +218,16 @@ export function numberOption(options: NumberOptions, name: keyof Numbers): numbe
   return value;
 }
 
-const NUMBER_NAMES = Object.keys(NUMBERS) as (keyof Numbers)[];
-
 /** All of {@link numberOption}; the defaults are one object for all connections. */
-export function numberOptions(options: NumberOptions): Numbers {
-  for (const _ in options) {
-    if (NUMBER_NAMES.some((name) => options[name] !== undefined)) return all(options);
-    break;
-  }
-  return (defaults ??= all({}));
-}
+export const numberOptions = (options: NumberOptions): Numbers =>
+  Object.keys(options).some((name) => name in NUMBERS) ? all(options) : (defaults ??= all({}));
 
 let defaults: Numbers | undefined;
 
 const all = (options: NumberOptions): Numbers =>
-  Object.fromEntries(NUMBER_NAMES.map((name) => [name, numberOption(options, name)])) as Numbers;
+  Object.fromEntries(
+    Object.keys(NUMBERS).map((name) => [name, numberOption(options, name as keyof Numbers)]),
+  ) as Numbers;
 
 /** What options must be, by name. Undefined stands for the default. */
 type Kinds = Readonly<Record<string, unknown>>;

@@ -7,50 +7,30 @@
  * A timer that rings after the event loop has had a turn to read what arrived while it was busy: one
  * that fires late must not take waiting bytes for silence.
  */
-export class Alarm<T> {
-  _timer: NodeJS.Timeout | undefined;
+export class Alarm {
+  readonly _timer: NodeJS.Timeout;
   _turn: NodeJS.Immediate | undefined;
-  readonly _owner: T;
-  readonly _ring: (owner: T) => void;
-  _held: boolean;
 
   /**
-   * @param owner given to `ring` when the time has come
+   * @param owner given to `ring` in `ms` milliseconds
    * @param held whether the process lives on for it
    */
-  constructor(owner: T, ring: (owner: T) => void, held: boolean) {
-    this._owner = owner;
-    this._ring = ring;
-    this._held = held;
-  }
-
-  /** Rings in `ms` milliseconds, and not when it was to before. */
-  _set(ms: number): void {
-    if (this._timer) this._clear();
-    this._timer = setTimeout(onTime, ms, this);
-    if (!this._held) this._timer.unref();
+  constructor(owner: unknown, ring: (owner: never) => void, ms: number, held: boolean) {
+    this._timer = setTimeout(() => {
+      this._turn = setImmediate(ring as (owner: unknown) => void, owner);
+    }, ms);
+    this._hold(held);
   }
 
   _clear(): void {
     clearTimeout(this._timer);
     clearImmediate(this._turn);
-    this._timer = this._turn = undefined;
   }
 
   /** Lets the process live on for its ring (`true`) or not (`false`). */
   _hold(alive: boolean): void {
-    this._held = alive;
-    this._timer?.[alive ? 'ref' : 'unref']();
+    this._timer[alive ? 'ref' : 'unref']();
   }
-}
-
-function onTime<T>(alarm: Alarm<T>): void {
-  alarm._turn = setImmediate(onTurn as typeof onTurn<T>, alarm);
-}
-
-function onTurn<T>(alarm: Alarm<T>): void {
-  alarm._timer = alarm._turn = undefined;
-  alarm._ring(alarm._owner);
 }
 
 /**
