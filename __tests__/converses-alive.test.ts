@@ -275,3 +275,35 @@ test('nothing goes on after the end: no ping, no alarm', async () => {
   expect(errors).not.toHaveBeenCalled();
   expect(pair.peer.payloads(Opcode.ping)).toEqual([]);
 });
+
+describe('connections that are looked at together', () => {
+  test('are judged each by itself: one is silent, one is not, one is gone', async () => {
+    const options = { ...off, readTimeout: 200 };
+    const [silent, lively, gone] = await Promise.all([open(options), open(options), open(options)]);
+    const sending = setInterval(() => {
+      lively.peer.send(text('news'));
+    }, 20);
+    gone.aws.terminate();
+
+    const { error } = await silent.aws.closed;
+    await pass(200);
+    clearInterval(sending);
+
+    expect(error).toMatchObject({ operation: 'read' });
+    expect(lively.aws.state).toBe(1);
+    expect((await gone.aws.closed).error).toBeUndefined();
+    expect((await lively.aws.closed).error).toMatchObject({ operation: 'read' });
+  });
+
+  test('may wait for as long as a timer can, which rings at once beyond', async () => {
+    const delays = jest.spyOn(globalThis, 'setTimeout');
+    const { aws } = await open({ ...off, pingInterval: 2_147_483_647 });
+
+    await new Promise(setImmediate);
+    const longest = Math.max(...delays.mock.calls.map(([, ms]) => ms ?? 0));
+    delays.mockRestore();
+
+    expect(longest).toBe(2_147_483_647);
+    expect(aws.state).toBe(1);
+  });
+});
