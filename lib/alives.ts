@@ -48,7 +48,7 @@ export function ignore(c: Connection): void {
 
 /** Looks at it again at that time, or up to a sixty-fourth later. */
 function watch(c: Connection, time: number, next: number): void {
-  const step = Math.max(1, (next - time) >> 6);
+  const step = (next - time) >> 6 || 1;
   const dueAt = Math.max(time + 1, Math.ceil(next / step) * step);
   c._dueAt = dueAt;
   let round = rounds.get(dueAt);

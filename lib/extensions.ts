@@ -5,7 +5,7 @@
 import type * as Zlib from 'node:zlib';
 import { Buffer, env, kMaxLength, NOTHING } from './builtins.js';
 import { StatusCodes } from './enumerations.js';
-import { FrameError, InvalidStateError } from './exceptions.js';
+import { FrameError } from './exceptions.js';
 import type { CompressionOptions, DeflateParameters } from './negotiations.js';
 import type { Extension } from './parts.js';
 
@@ -19,7 +19,7 @@ const SYNC_FLUSH = 2;
 
 let zlib: typeof Zlib | undefined;
 
-/** Loads zlib, which most connections do without. */
+/** Loads zlib, which most connections do without: before the first {@link Deflate} is at work. */
 export async function loadZlib(): Promise<void> {
   zlib ??= await import('node:zlib');
 }
@@ -158,7 +158,6 @@ function documentedCodec(
 /** The codec of one connection. */
 export class Deflate implements Extension {
   readonly rsv = 0x40;
-  readonly _zlib: typeof Zlib;
   readonly _parameters: DeflateParameters;
   readonly _options: CompressionOptions;
   /** Bytes below which a message goes out as it is. */
@@ -175,8 +174,6 @@ export class Deflate implements Extension {
 
   /** @param parameters what was negotiated */
   constructor(parameters: DeflateParameters, options: CompressionOptions) {
-    if (!zlib) throw new InvalidStateError('zlib is not loaded');
-    this._zlib = zlib;
     this._parameters = parameters;
     this._options = options;
     this._threshold = options.threshold ?? (parameters.clientForgets ? 1024 : 0);
@@ -238,7 +235,7 @@ export class Deflate implements Extension {
   }
 
   _makeInflater(): Codec {
-    const { createInflateRaw, inflateRawSync } = this._zlib;
+    const { createInflateRaw, inflateRawSync } = zlib!;
     const { serverBits: windowBits, serverForgets } = this._parameters;
     const codec = handleCodec(
       createInflateRaw({ windowBits, chunkSize: 64 }),
@@ -259,7 +256,7 @@ export class Deflate implements Extension {
   }
 
   _makeDeflater(): Codec {
-    const { createDeflateRaw, deflateRawSync } = this._zlib;
+    const { createDeflateRaw, deflateRawSync } = zlib!;
     const { level = -1, memLevel = 8 } = this._options;
     // zlib's raw deflate knows no window of 256 bytes, but with 512 it looks back 250 at the most.
     const windowBits = Math.max(9, this._parameters.clientBits);

@@ -229,13 +229,21 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   protected selectExtensions(response: HandShakeResponse): string {
     const [chosen, another] = headerTokens(response.rawHeaders, EXTENSIONS);
     if (chosen === undefined) return '';
-    this.deflate = parseAnswer(chosen, parseOffers(headerTokens(this.#sent, EXTENSIONS)));
+    const offers = headerTokens(this.#sent, EXTENSIONS);
+    const offered = offers.join();
+    // Connections to one place agree on the same: they share what it is made of.
+    if (agreed[0] !== chosen || agreed[1] !== offered) {
+      agreed = [chosen, offered, parseAnswer(chosen, parseOffers(offers))];
+    }
+    this.deflate = agreed[2];
     if (!this.deflate || another !== undefined) {
       throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
     }
-    return chosen;
+    return agreed[0];
   }
 }
+
+let agreed: [chosen: string, offers: string, deflate?: DeflateParameters | undefined] = ['', ''];
 
 /** Whether there is nothing of the user's in a request. */
 const isPlain = (
