@@ -1,6 +1,7 @@
 /** Closing: our own call, and peers that go along with it or do not. */
 import {
   ConnectionClosed,
+  ConnectionClosedOK,
   ConnectionError,
   SocketState,
   TimeoutError,
@@ -272,12 +273,14 @@ describe('with a server that does not go along', () => {
 
   test('one that answers and resets: its code is kept, no error', async () => {
     const pair = await open({}, { polite: false });
-    const { aws, peer } = pair;
+    const { aws, converse, peer } = pair;
     const told = endings(pair);
     const closing = aws.closeConnection();
+    const pulling = converse.receive();
     await peer.closeFrame();
     peer.send(close(1000));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // Its answer has been read.
+    await expect(pulling).rejects.toBeInstanceOf(ConnectionClosedOK);
     peer.socket.resetAndDestroy();
 
     expect(await closing).toMatchObject({ code: 1000, wasClean: true });
