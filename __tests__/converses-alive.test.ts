@@ -1,6 +1,10 @@
 /** Dead links are found, and living ones are left alone. */
-import { TimeoutError, type AioWebSocketOptions } from 'aiowebsocket';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { TimeoutError, type AioWebSocket, type AioWebSocketOptions } from 'aiowebsocket';
+import { removePrograms, runProgram } from './helpers/program.js';
 import { open, Opcode, ping, pong, text, type Pair } from './helpers/peer.js';
+
+afterAll(removePrograms);
 
 const off: AioWebSocketOptions = { pingInterval: 0, pongTimeout: 0, readTimeout: 0 };
 
@@ -293,6 +297,66 @@ describe('connections that are looked at together', () => {
     expect(lively.aws.state).toBe(1);
     expect((await gone.aws.closed).error).toBeUndefined();
     expect((await lively.aws.closed).error).toMatchObject({ operation: 'read' });
+  });
+
+  test('and what a listener of one does to another counts: it is paused, and left alone', async () => {
+    const options = { ...off, readTimeout: 200 };
+    const pairs = await Promise.all([open(options), open(options), open(options)]);
+    const failed = await new Promise<AioWebSocket>((resolve) => {
+      for (const { aws } of pairs) {
+        aws.on('error', () => {
+          for (const other of pairs) if (other.aws !== aws) other.aws.pause();
+          resolve(aws);
+        });
+      }
+    });
+
+    await pass(300);
+
+    for (const { aws } of pairs) expect(aws.state).toBe(aws === failed ? 3 : 1);
+  });
+
+  test('are told in no context of AsyncLocalStorage rather than in that of another', async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const errors = await Promise.all(
+      ['one', 'another', 'a third'].map((name) =>
+        storage.run(name, async () => {
+          const { aws } = await open({ ...off, readTimeout: 100 });
+          return new Promise((resolve) => {
+            aws.on('error', () => {
+              resolve(storage.getStore());
+            });
+          });
+        }),
+      ),
+    );
+
+    expect(errors).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('and one whose stream throws takes nobody with it', async () => {
+    const program = await runProgram(`
+      const { Duplex } = require('node:stream');
+      const { Converse } = aiowebsocket;
+      process.on('uncaughtException', (error) => console.log(error.message));
+      const open = (write) =>
+        new Converse(new Duplex({ read() {}, write }), {
+          ...{ pingInterval: 640, pongTimeout: 64, readTimeout: 0 },
+        });
+      open(() => { throw new Error('thrown'); });
+      const silent = [open((chunk, encoding, done) => done()), open((chunk, encoding, done) => done())];
+      Promise.all(silent.map(({ closed }) => closed)).then((all) => {
+        for (const { error } of all) console.log(error.message);
+        process.exit();
+      });
+      setTimeout(() => undefined, 20_000);
+    `);
+
+    expect(program).toMatchObject({ code: 0, stderr: '' });
+    expect(program.stdout.trim().split('\n')).toEqual([
+      'thrown',
+      ...Array<string>(2).fill('nothing came for 64 ms (pongTimeout)'),
+    ]);
   });
 
   test('may wait for as long as a timer can, which rings at once beyond', async () => {

@@ -2,6 +2,7 @@
  * Whether the peer still lives: pings, pongs, and the limits of silence (RFC 6455 section 5.5.2).
  * @packageDocumentation
  */
+import { AsyncResource } from 'node:async_hooks';
 import { Buffer } from './builtins.js';
 import { buffered, crowded, quietly, refusal, sendable, tellAll } from './connections.js';
 import type { Connection } from './connections.js';
@@ -11,10 +12,13 @@ import { maskingKey } from './masks.js';
 import { LONGEST_TIMER } from './options.js';
 import type { ControlData } from './parts.js';
 import { Alarm } from './timers.js';
-import { attempt, controlPayload } from './values.js';
+import { attempt, controlPayload, raise } from './values.js';
 
 /** Milliseconds after which bytes that wait are looked at. */
 const LOOK = 1000;
+
+/** What is kept for the connection that happened to be first is not kept with a timer of all. */
+const nobody = new AsyncResource('AioWebSocketTimer');
 
 /** Connections whose time comes together share a timer: idle ones are many. By that time. */
 const rounds = new Map<number, Set<Connection> & { readonly _alarm: Alarm }>();
@@ -53,7 +57,9 @@ function watch(c: Connection, time: number, next: number): void {
   c._dueAt = dueAt;
   let round = rounds.get(dueAt);
   if (!round) {
-    const _alarm = new Alarm(dueAt, ring, Math.min(dueAt - time, LONGEST_TIMER), false);
+    const _alarm = nobody.runInAsyncScope(
+      () => new Alarm(dueAt, ring, Math.min(dueAt - time, LONGEST_TIMER), false),
+    );
     rounds.set(dueAt, (round = Object.assign(new Set<Connection>(), { _alarm })));
   }
   round.add(c);
@@ -62,7 +68,14 @@ function watch(c: Connection, time: number, next: number): void {
 function ring(dueAt: number): void {
   const round = rounds.get(dueAt);
   rounds.delete(dueAt);
-  round?.forEach(judge);
+  round?.forEach((c) => {
+    try {
+      // What listeners of those before it did may have ended its wait.
+      if (c._dueAt === dueAt) judge(c);
+    } catch (error) {
+      raise(error);
+    }
+  });
 }
 
 function judge(c: Connection): void {
@@ -122,10 +135,10 @@ function newPayload(): Buffer {
 
 function sendPing(c: Connection, payload: Buffer): Promise<number> {
   c._frames.write(true, ControlFrames.ping, payload);
-  const sentAt = performance.now();
+  const _sentAt = performance.now();
   return quietly(
-    new Promise((resolve, reject) => {
-      (c._pings ??= []).push({ payload, sentAt, resolve, reject });
+    new Promise((_resolve, _reject) => {
+      (c._pings ??= []).push({ _payload: payload, _sentAt, _resolve, _reject });
     }),
   );
 }
@@ -152,10 +165,10 @@ export function ping(c: Connection, data?: ControlData): Promise<number> {
 export function takePong(c: Connection, payload: Buffer): void {
   const time = performance.now();
   const pings = c._pings ?? [];
-  const answered = pings.splice(0, pings.findIndex((one) => one.payload.equals(payload)) + 1);
-  for (const { resolve, sentAt } of answered) resolve(time - sentAt);
+  const answered = pings.splice(0, pings.findIndex((one) => one._payload.equals(payload)) + 1);
+  for (const { _resolve, _sentAt } of answered) _resolve(time - _sentAt);
   const last = answered.at(-1);
-  tellAll(c, 'pong', payload, last && time - last.sentAt);
+  tellAll(c, 'pong', payload, last && time - last._sentAt);
 }
 
 /** A ping is answered (RFC 6455 section 5.5.2). */

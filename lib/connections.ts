@@ -29,16 +29,16 @@ export interface Audience {
 
 /** A call that waits: it is settled at the latest when the connection ends. */
 export interface Settler {
-  resolve: () => void;
-  reject: (error: unknown) => void;
+  _resolve: () => void;
+  _reject: (error: unknown) => void;
 }
 
 /** A ping that waits for its pong. */
 export interface Ping {
-  readonly payload: Buffer;
-  readonly sentAt: number;
-  resolve: (latency: number) => void;
-  reject: (error: unknown) => void;
+  readonly _payload: Buffer;
+  readonly _sentAt: number;
+  _resolve: (latency: number) => void;
+  _reject: (error: unknown) => void;
 }
 
 /** Where the pieces of a message to send come from. */

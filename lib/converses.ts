@@ -79,6 +79,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /** The options it was made with. */
   declare protected readonly options: Readonly<AioWebSocketOptions>;
   #attempt: OpeningAttempt | undefined;
+  #transport: Duplex | undefined;
   #hands: HandShake | undefined;
   #response: HandShakeResponse | undefined;
   #converse: Converse | undefined;
@@ -165,7 +166,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   /** The byte stream, once there is one: the original's `reader` and `writer`. */
   get transport(): Duplex | undefined {
-    return coreOf(this)._transport;
+    return this.#transport;
   }
 
   /** The server's answer to the opening handshake: status, headers and more. */
@@ -190,12 +191,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   /** The server's end of the TCP connection. */
   get remoteAddress(): SocketAddress | undefined {
-    return socketAddress(this.transport, 'remote');
+    return socketAddress(this.#transport, 'remote');
   }
 
   /** Our end of the TCP connection. */
   get localAddress(): SocketAddress | undefined {
-    return socketAddress(this.transport, 'local');
+    return socketAddress(this.#transport, 'local');
   }
 
   /**
@@ -331,7 +332,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (before) await before;
     attempt._check();
     const transport = await this.#connect(attempt);
-    c._transport = transport;
+    this.#transport = c._transport = transport;
     if (!c._held) hold(c, false);
     attempt._onTransport(transport);
     attempt._check();
@@ -345,7 +346,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     this.#response = response;
     tell(this, 'handshake', response);
     attempt._check();
-    const { deflate } = hands;
+    const { _deflate: deflate } = hands;
     if (deflate) {
       await loadZlib();
       attempt._check();
@@ -394,10 +395,10 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   async #openingFailed(attempt: OpeningAttempt, cause: Error): Promise<Error> {
     const c = coreOf(this);
     // A refusal whose body takes long is still a refusal.
-    const error = (attempt._wanted ? undefined : await this.#hands?.refused) ?? cause;
+    const error = (attempt._wanted ? undefined : await this.#hands?._refused) ?? cause;
     const failure = attempt._wanted ? undefined : error;
     if (!this.#converse) {
-      this.transport?.destroy();
+      this.#transport?.destroy();
       this.#end(failure);
     } else if (failure) fail(c, failure);
     else this.#converse.terminate();

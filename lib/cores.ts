@@ -76,7 +76,7 @@ export class Core extends Connection implements FramesHost {
  * @param head bytes that came before
  */
 export function start(c: Core, head?: Buffer): void {
-  c._frames.attach(c);
+  c._frames._attach(c);
   c._own();
   setImmediate(read, c, head);
 }

@@ -16,6 +16,7 @@ const EMPTY = Buffer.alloc(1);
 /** Output bytes after which others get their turn. */
 const SLICE = 1_048_576;
 const SYNC_FLUSH = 2;
+const RSV1 = 0x40;
 
 let zlib: typeof Zlib | undefined;
 
@@ -157,11 +158,8 @@ function documentedCodec(
 
 /** The codec of one connection. */
 export class Deflate implements Extension {
-  readonly rsv = 0x40;
   readonly _parameters: DeflateParameters;
   readonly _options: CompressionOptions;
-  /** Bytes below which a message goes out as it is. */
-  readonly _threshold: number;
   /** Whether the message that goes out is compressed. */
   _active = false;
   _deflater: Codec | undefined;
@@ -176,7 +174,15 @@ export class Deflate implements Extension {
   constructor(parameters: DeflateParameters, options: CompressionOptions) {
     this._parameters = parameters;
     this._options = options;
-    this._threshold = options.threshold ?? (parameters.clientForgets ? 1024 : 0);
+  }
+
+  get rsv(): number {
+    return RSV1;
+  }
+
+  /** Bytes below which a message goes out as it is. */
+  get _threshold(): number {
+    return this._options.threshold ?? (this._parameters.clientForgets ? 1024 : 0);
   }
 
   decode(bytes: Buffer, last: boolean, limit: number, output: Output): Buffer | undefined {

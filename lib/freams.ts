@@ -136,7 +136,7 @@ export class Frames extends EventEmitter<FramesEvents> {
   }
 
   /** @internal Who gets everything before any listener does. */
-  attach(host: FramesHost): void {
+  _attach(host: FramesHost): void {
     this.#host = host;
   }
 
@@ -210,8 +210,8 @@ export class Frames extends EventEmitter<FramesEvents> {
    * that come while nobody reads and no `message` listener is attached are kept for it.
    */
   read(): Promise<Message> {
-    return new Promise((give, fail) => {
-      this.#pull()._wait({ give, fail });
+    return new Promise((_give, _fail) => {
+      this.#pull()._wait({ _give, _fail });
     });
   }
 

@@ -63,9 +63,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   #requestLine: string | undefined;
   #key = '';
   /** @internal Why the server's answer was refused, while its body is read. */
-  refused: Promise<HandShakeError> | undefined;
+  _refused: Promise<HandShakeError> | undefined;
   /** @internal What of permessage-deflate was agreed on. */
-  deflate: DeflateParameters | undefined;
+  _deflate: DeflateParameters | undefined;
 
   /** @throws TypeError or RangeError for headers, protocols or limits that cannot be */
   constructor(remote: Remote, transport: Duplex, options: HandShakeOptions = {}) {
@@ -132,10 +132,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
       this.verifyStatus(response);
     } catch (error) {
       if (!(error instanceof HandShakeError)) throw error;
-      this.refused = readBody(this.transport, response).then((body) =>
+      this._refused = readBody(this.transport, response).then((body) =>
         Object.assign(error, { body }),
       );
-      throw await this.refused;
+      throw await this._refused;
     }
     this.verifyUpgrade(response);
     this.verifyAccept(response);
@@ -235,8 +235,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     if (agreed[0] !== chosen || agreed[1] !== offered) {
       agreed = [chosen, offered, parseAnswer(chosen, parseOffers(offers))];
     }
-    this.deflate = agreed[2];
-    if (!this.deflate || another !== undefined) {
+    this._deflate = agreed[2];
+    if (!this._deflate || another !== undefined) {
       throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
     }
     return agreed[0];

@@ -75,8 +75,8 @@ export function receive(c: Connection, options?: ReceiveOptions): Promise<Messag
   if (options !== undefined) return receiveWith(c, options);
   const message = poll(c);
   if (message !== undefined) return Promise.resolve(message);
-  return new Promise((give, fail) => {
-    pull(c, { give, fail });
+  return new Promise((_give, _fail) => {
+    pull(c, { _give, _fail });
   });
 }
 
@@ -106,12 +106,12 @@ export function receivePieces(c: Connection, options: StreamOptions): PieceStrea
 export const iterate = (c: Connection): PullIterator<Message> =>
   pullIterator<Message>(
     () => poll(c),
-    ({ give, fail }) => {
+    ({ _give, _fail }) => {
       pull(c, {
-        give,
+        _give,
         // A loop ends for one kind of reason only, whatever went wrong before.
-        fail: (error) => {
-          fail(error instanceof ConnectionClosed ? error : refusal(c));
+        _fail: (error) => {
+          _fail(error instanceof ConnectionClosed ? error : refusal(c));
         },
       });
     },
@@ -236,18 +236,18 @@ function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
       forget();
     };
     const waiter: Waiter<Message> = {
-      give(message) {
+      _give(message) {
         settle();
         resolve(text === undefined ? message : convert(message, text));
       },
-      fail(error) {
+      _fail(error) {
         settle();
         reject(error);
       },
     };
     const giveUp = (error: unknown): void => {
       leave(c, waiter);
-      waiter.fail(error);
+      waiter._fail(error);
     };
     const forget = onAbort(signal, () => {
       giveUp(signal?.reason);

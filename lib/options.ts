@@ -219,8 +219,10 @@ export function numberOption(options: NumberOptions, name: keyof Numbers): numbe
 }
 
 /** All of {@link numberOption}; the defaults are one object for all connections. */
-export const numberOptions = (options: NumberOptions): Numbers =>
-  Object.keys(options).some((name) => name in NUMBERS) ? all(options) : (defaults ??= all({}));
+export function numberOptions(options: NumberOptions): Numbers {
+  for (const name in options) if (name in NUMBERS) return all(options);
+  return (defaults ??= all({}));
+}
 
 let defaults: Numbers | undefined;
 

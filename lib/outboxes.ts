@@ -42,7 +42,7 @@ export function drained(c: Connection): Promise<void> {
   if (!c._drains && !crowded(c)) return DONE;
   return quietly(
     new Promise((resolve, reject) => {
-      (c._drains ??= []).push({ resolve, reject });
+      (c._drains ??= []).push({ _resolve: resolve, _reject: reject });
     }),
   );
 }
@@ -52,7 +52,7 @@ export function relieve(c: Connection): boolean {
   const relieved = c._drains;
   if (!relieved || crowded(c)) return false;
   c._drains = undefined;
-  for (const { resolve } of relieved) resolve();
+  for (const { _resolve } of relieved) _resolve();
   return true;
 }
 
@@ -62,7 +62,7 @@ export function endSending(c: Connection, error: () => unknown): void {
   const sources = c._sources ?? [];
   c._drains = c._waiting = c._pings = c._sources = undefined;
   c._order?._forget();
-  for (const { reject } of settlers) reject(error());
+  for (const { _reject } of settlers) _reject(error());
   sources.forEach(endSource);
 }
 
@@ -136,7 +136,7 @@ function sendPiece(
 function enter(c: Connection, work: () => void | Promise<void>, open?: boolean): Promise<void> {
   return quietly(
     new Promise((resolve, reject) => {
-      const settler: Settler = { resolve, reject };
+      const settler: Settler = { _resolve: resolve, _reject: reject };
       (c._waiting ??= new Set()).add(settler);
       const succeed = (): void => {
         if (c._waiting?.delete(settler)) drained(c).then(resolve, reject);

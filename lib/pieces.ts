@@ -50,10 +50,10 @@ export function pullIterator<T>(
         if (left) end();
         else {
           wait({
-            give: (value) => {
+            _give: (value) => {
               resolve({ value, done: false });
             },
-            fail: (error) => {
+            _fail: (error) => {
               if (isOver(error)) end();
               else reject(error);
             },
@@ -109,9 +109,9 @@ export function makePieces(
     },
   );
   // Also takes a message that was whole before anybody asked for its pieces.
-  const give = (message: Message): void => {
+  const _give = (message: Message): void => {
     if (message.length > 0) sink.piece(message);
     sink.end();
   };
-  return [stream, { _sink: sink, give, fail: sink.end }];
+  return [stream, { _sink: sink, _give, _fail: sink.end }];
 }

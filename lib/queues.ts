@@ -5,8 +5,8 @@
 
 /** Someone who waits for the next item. */
 export interface Waiter<T> {
-  give: (item: T) => void;
-  fail: (error: unknown) => void;
+  _give: (item: T) => void;
+  _fail: (error: unknown) => void;
 }
 
 /** How many places may be empty at the front of a list before it is moved up. */
@@ -102,7 +102,7 @@ export class PullQueue<T> {
   /** Gives the item to the first who waits, if someone does. */
   _offer(item: T): boolean {
     const waiter = this._waiters._shift();
-    waiter?.give(item);
+    waiter?._give(item);
     return waiter !== undefined;
   }
 
@@ -126,8 +126,8 @@ export class PullQueue<T> {
 
   /** The waiter gets the first item now, or the next that comes, or the error of the end. */
   _wait(waiter: Waiter<T>): void {
-    if (this._items._size > 0) waiter.give(this._poll() as T);
-    else if (this._ended) waiter.fail(this._ended[0]);
+    if (this._items._size > 0) waiter._give(this._poll() as T);
+    else if (this._ended) waiter._fail(this._ended[0]);
     else this._waiters._push(waiter);
   }
 
@@ -142,7 +142,7 @@ export class PullQueue<T> {
   /** Nothing more comes: those who wait get `pending`, later ones `error`. */
   _end(error: unknown, pending = error): void {
     this._ended ??= [error];
-    for (let waiter; (waiter = this._waiters._shift());) waiter.fail(pending);
+    for (let waiter; (waiter = this._waiters._shift());) waiter._fail(pending);
   }
 
   _relieve(): void {

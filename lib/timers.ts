@@ -53,13 +53,12 @@ export function runHook(
     goOn();
     return;
   }
-  let timer: NodeJS.Timeout | undefined;
-  const limited = new Promise<void>((resolve) => {
-    // The connection keeps the process alive while it needs to, not a hook that never ends.
-    timer = setTimeout(resolve, limit).unref();
-  });
-  void Promise.race([hooked.catch(report), limited]).then(() => {
+  const settle = (): void => {
     clearTimeout(timer);
     goOn();
-  });
+    goOn = () => undefined;
+  };
+  // The connection keeps the process alive while it needs to, not a hook that never ends.
+  const timer = setTimeout(settle, limit).unref();
+  void hooked.catch(report).then(settle);
 }
