@@ -99,11 +99,10 @@ export function requestFields(
 }
 
 /** The head as it goes out: UTF-8 lines, and the blank line that ends it. */
-export function composeHead(requestLine: string, fields: HeaderList): string {
-  let head = `${requestLine}\r\n`;
-  for (const field of fields) head += `${field[2] ?? `${field[0]}: ${field[1]}`}\r\n`;
-  return `${head}\r\n`;
-}
+export const composeHead = (requestLine: string, fields: HeaderList): string =>
+  [requestLine, ...fields.map(([name, value, line = `${name}: ${value}`]) => line), '\r\n'].join(
+    '\r\n',
+  );
 
 /**
  * Takes a request head apart again, whoever composed it, and holds it to RFC 6455 section 4.1.
