@@ -115,13 +115,13 @@ describe('a listener that throws', () => {
       `process.on('uncaughtException', (error) => print('uncaught', error.message));
       await aws.createConnection();
       while (aws.converse.queueSize < 2) await new Promise(setImmediate);
-      aws.on('message', (data) => { print(data); throw new Error('at ' + data); });
+      aws.on('message', (data) => { print(data); aws.converse.send(data); throw new Error('at ' + data); });
       await aws.closed;`,
       server.uri,
     );
     await serve(server, async (peer) => {
       peer.send(text('one'), text('two'));
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await peer.until(() => peer.payloads(Opcode.text).length === 2);
       peer.send(close(1000));
     });
 
@@ -245,7 +245,7 @@ describe('the process', () => {
     ['converse.unref()', 'await aws.createConnection(); aws.converse.unref();'],
     [
       'aws.unref() before opening',
-      'aws.unref(); aws.createConnection(); await new Promise((resolve) => setTimeout(resolve, 300));',
+      'aws.unref(); const held = setInterval(() => 0, 1000); await aws.createConnection(); clearInterval(held);',
     ],
     ['unref() after ref()', 'await aws.createConnection(); aws.ref().unref();'],
     [

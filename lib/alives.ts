@@ -17,10 +17,10 @@ import { attempt, controlPayload, raise } from './values.js';
 /** Milliseconds after which bytes that wait are looked at. */
 const LOOK = 1000;
 
-/** What is kept for the connection that happened to be first is not kept with a timer of all. */
-const nobody = new AsyncResource('AioWebSocketTimer');
+/** A timer of many is made here: it would keep the AsyncLocalStorage context of the first of them. */
+const noContext = new AsyncResource('AioWebSocketTimer');
 
-/** Connections whose time comes together share a timer: idle ones are many. By that time. */
+/** By the time at which they are looked at: connections that share a timer, for idle ones are many. */
 const rounds = new Map<number, Set<Connection> & { readonly _alarm: Alarm }>();
 
 /**
@@ -57,7 +57,7 @@ function watch(c: Connection, time: number, next: number): void {
   c._dueAt = dueAt;
   let round = rounds.get(dueAt);
   if (!round) {
-    const _alarm = nobody.runInAsyncScope(
+    const _alarm = noContext.runInAsyncScope(
       () => new Alarm(dueAt, ring, Math.min(dueAt - time, LONGEST_TIMER), false),
     );
     rounds.set(dueAt, (round = Object.assign(new Set<Connection>(), { _alarm })));
