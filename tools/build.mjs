@@ -16,6 +16,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build as bundle } from 'esbuild';
+import { useArrows } from './arrows.mjs';
 import { root } from './shared.mjs';
 
 const require = createRequire(import.meta.url);
@@ -31,7 +32,7 @@ const PUBLIC = [
   'parts',
 ];
 /** Properties of Node's own that are looked at: these keep their names. */
-const NODE_PROPERTIES = /^_(handle|writeState)$/;
+const NODE_PROPERTIES = /^_(handle|writeState|unrefTimer)$/;
 /** Holds the fingerprint of what dist/ was built from; not part of the package. */
 const stamp = '.fingerprint';
 
@@ -130,7 +131,10 @@ async function joinModules(folder) {
     outdir: join(folder, 'esm'),
   });
   await bundle({ ...settings, entryPoints, format: 'cjs', outdir: join(folder, 'cjs') });
-  for (const format of ['esm', 'cjs']) markEnumerations(join(folder, format, 'index.js'));
+  for (const format of ['esm', 'cjs']) {
+    const file = join(folder, format, 'index.js');
+    writeFileSync(file, markEnumerations(await useArrows(readFileSync(file, 'utf8'))));
+  }
   for (const { entryPoint = '', exports: names } of Object.values(metafile.outputs)) {
     const name = entryPoint.replace(/^lib\/|\.ts$/g, '');
     if (name === 'index') continue;
@@ -149,11 +153,10 @@ async function joinModules(folder) {
  * esbuild takes out the white space and with it the word that nothing is lost with an enumeration
  * that nobody uses: bundlers leave those out then.
  *
- * @param {string} file
+ * @param {string} code
  */
-function markEnumerations(file) {
-  const text = readFileSync(file, 'utf8');
-  writeFileSync(file, text.replace(/=(?=\((\w+)=>\(\1\[\1\.)/g, '=/* @__PURE__ */'));
+function markEnumerations(code) {
+  return code.replace(/=(?=\((\w+)=>\(\1\[\1\.)/g, '=/* @__PURE__ */');
 }
 
 /**
@@ -195,7 +198,12 @@ function fingerprint() {
     .map((name) => join('lib', name));
   const settings = readdirSync(root).filter((name) => /^tsconfig.*\.json$/.test(name));
   const hash = createHash('sha256').update(require('typescript/package.json').version);
-  for (const name of [...sources, ...settings, join('tools', 'build.mjs')].sort()) {
+  for (const name of [
+    ...sources,
+    ...settings,
+    join('tools', 'build.mjs'),
+    join('tools', 'arrows.mjs'),
+  ].sort()) {
     hash.update(`\0${name}\0`).update(readFileSync(join(root, name)));
   }
   return hash.digest('hex');
