@@ -15,7 +15,7 @@ interface FastWriter {
  * tenth faster for a small message; by `write` where it is missing or not wanted.
  */
 export const writeUtf8: (into: Buffer, text: string, at: number) => number =
-  (Buffer.prototype as FastWriter).utf8Write && !documented
+  (Buffer.prototype as FastWriter).utf8Write && !documented()
     ? (into, text, at) => (into as unknown as Required<FastWriter>).utf8Write(text, at)
     : (into, text, at) => into.write(text, at);
 
@@ -56,14 +56,10 @@ function sequenceLength(lead: number): number {
 
 /** Whether a cut-off character, its lead byte at `at`, may become a valid one (RFC 3629 section 4). */
 function canBegin(bytes: Buffer, at: number, to: number): boolean {
-  const lead = bytes[at] as number;
-  if (lead < 0xc2 || lead > 0xf4) return false;
-  if (at + 1 < to) {
-    const second = bytes[at + 1] as number;
-    // Overlong forms, surrogates and what lies above U+10FFFF show in the second byte.
-    const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
-    const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
-    if (second < least || second > most) return false;
-  }
-  return at + 2 >= to || ((bytes[at + 2] as number) & 0xc0) === 0x80;
+  const begun = bytes.subarray(at, to);
+  const size = sequenceLength(bytes[at] as number);
+  // Which second bytes a lead byte allows differs, but each allows the least or the greatest of all.
+  return [0x80, 0xbf].some((next) =>
+    isUtf8(Buffer.concat([begun, Buffer.of(next, 0x80, 0x80)], size)),
+  );
 }

@@ -12,79 +12,77 @@
     (local $keys v128)
     (local.set $end (i32.add (local.get $at) (local.get $length)))
     (local.set $keys (i32x4.splat (local.get $key)))
-    (block $done64
-      (loop $next64
-        (br_if $done64 (i32.gt_u (i32.add (local.get $at) (i32.const 64)) (local.get $end)))
-        (v128.store offset=0 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=0 (local.get $from))))
-        (v128.store offset=16 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=16 (local.get $from))))
-        (v128.store offset=32 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=32 (local.get $from))))
-        (v128.store offset=48 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=48 (local.get $from))))
-        (local.set $at (i32.add (local.get $at) (i32.const 64)))
-        (local.set $from (i32.add (local.get $from) (i32.const 64)))
-        (br $next64)))
-    (block $done16
-      (loop $next16
-        (br_if $done16 (i32.gt_u (i32.add (local.get $at) (i32.const 16)) (local.get $end)))
-        (v128.store (local.get $at) (v128.xor (local.get $keys) (v128.load (local.get $from))))
-        (local.set $at (i32.add (local.get $at) (i32.const 16)))
-        (local.set $from (i32.add (local.get $from) (i32.const 16)))
-        (br $next16)))
-    (block $done4
-      (loop $next4
-        (br_if $done4 (i32.gt_u (i32.add (local.get $at) (i32.const 4)) (local.get $end)))
-        (i32.store (local.get $at) (i32.xor (local.get $key) (i32.load (local.get $from))))
-        (local.set $at (i32.add (local.get $at) (i32.const 4)))
-        (local.set $from (i32.add (local.get $from) (i32.const 4)))
-        (br $next4)))
-    (block $done1
-      (loop $next1
-        (br_if $done1 (i32.ge_u (local.get $at) (local.get $end)))
-        (i32.store8 (local.get $at) (i32.xor (local.get $key) (i32.load8_u (local.get $from))))
-        (local.set $key (i32.shr_u (local.get $key) (i32.const 8)))
-        (local.set $at (i32.add (local.get $at) (i32.const 1)))
-        (local.set $from (i32.add (local.get $from) (i32.const 1)))
-        (br $next1))))
+    (loop $next48
+      (if (i32.le_u (i32.add (local.get $at) (i32.const 48)) (local.get $end))
+        (then
+          (v128.store offset=0 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=0 (local.get $from))))
+          (v128.store offset=16 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=16 (local.get $from))))
+          (v128.store offset=32 (local.get $at) (v128.xor (local.get $keys) (v128.load offset=32 (local.get $from))))
+          (local.set $at (i32.add (local.get $at) (i32.const 48)))
+          (local.set $from (i32.add (local.get $from) (i32.const 48)))
+          (br $next48))))
+    (loop $next16
+      (if (i32.le_u (i32.add (local.get $at) (i32.const 16)) (local.get $end))
+        (then
+          (v128.store (local.get $at) (v128.xor (local.get $keys) (v128.load (local.get $from))))
+          (local.set $at (i32.add (local.get $at) (i32.const 16)))
+          (local.set $from (i32.add (local.get $from) (i32.const 16)))
+          (br $next16))))
+    (loop $next4
+      (if (i32.le_u (i32.add (local.get $at) (i32.const 4)) (local.get $end))
+        (then
+          (i32.store (local.get $at) (i32.xor (local.get $key) (i32.load (local.get $from))))
+          (local.set $at (i32.add (local.get $at) (i32.const 4)))
+          (local.set $from (i32.add (local.get $from) (i32.const 4)))
+          (br $next4))))
+    (loop $next1
+      (if (i32.lt_u (local.get $at) (local.get $end))
+        (then
+          (i32.store8 (local.get $at) (i32.xor (local.get $key) (i32.load8_u (local.get $from))))
+          (local.set $key (i32.shr_u (local.get $key) (i32.const 8)))
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (local.set $from (i32.add (local.get $from) (i32.const 1)))
+          (br $next1)))))
 
   ;; Puts payloads, which lie one behind the other at $from, into the frames from $at to $end, masked.
   ;; The frames have their headers, of less than 64 KiB each.
   (func (export "fill") (param $at i32) (param $end i32) (param $from i32)
     (local $length i32)
-    (block $done
-      (loop $next
-        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
-        (local.set $length (i32.and (i32.load8_u offset=1 (local.get $at)) (i32.const 0x7f)))
-        (if (i32.eq (local.get $length) (i32.const 126))
-          (then
-            (local.set $length
-              (i32.or
-                (i32.shl (i32.load8_u offset=2 (local.get $at)) (i32.const 8))
-                (i32.load8_u offset=3 (local.get $at))))
-            (local.set $at (i32.add (local.get $at) (i32.const 2)))))
-        (local.set $at (i32.add (local.get $at) (i32.const 6)))
-        (call $mask
-          (local.get $at)
-          (local.get $from)
-          (local.get $length)
-          (i32.load (i32.sub (local.get $at) (i32.const 4))))
-        (local.set $at (i32.add (local.get $at) (local.get $length)))
-        (local.set $from (i32.add (local.get $from) (local.get $length)))
-        (br $next))))
+    (loop $next
+      (if (i32.lt_u (local.get $at) (local.get $end))
+        (then
+          (local.set $length (i32.and (i32.load8_u offset=1 (local.get $at)) (i32.const 0x7f)))
+          (if (i32.eq (local.get $length) (i32.const 126))
+            (then
+              (local.set $length
+                (i32.or
+                  (i32.shl (i32.load8_u offset=2 (local.get $at)) (i32.const 8))
+                  (i32.load8_u offset=3 (local.get $at))))
+              (local.set $at (i32.add (local.get $at) (i32.const 2)))))
+          (call $mask
+            (local.tee $at (i32.add (local.get $at) (i32.const 6)))
+            (local.get $from)
+            (local.get $length)
+            (i32.load (i32.sub (local.get $at) (i32.const 4))))
+          (local.set $at (i32.add (local.get $at) (local.get $length)))
+          (local.set $from (i32.add (local.get $from) (local.get $length)))
+          (br $next)))))
 
   ;; Whether there are only ASCII characters before the end.
   (func (export "ascii") (param $at i32) (param $end i32) (result i32)
     (local $bits v128)
-    (block $done16
-      (loop $next16
-        (br_if $done16 (i32.gt_u (i32.add (local.get $at) (i32.const 16)) (local.get $end)))
-        (local.set $bits (v128.or (local.get $bits) (v128.load (local.get $at))))
-        (local.set $at (i32.add (local.get $at) (i32.const 16)))
-        (br $next16)))
-    (block $done1
-      (loop $next1
-        (br_if $done1 (i32.ge_u (local.get $at) (local.get $end)))
-        (local.set $bits (v128.or (local.get $bits) (v128.load8_splat (local.get $at))))
-        (local.set $at (i32.add (local.get $at) (i32.const 1)))
-        (br $next1)))
+    (loop $next16
+      (if (i32.le_u (i32.add (local.get $at) (i32.const 16)) (local.get $end))
+        (then
+          (local.set $bits (v128.or (local.get $bits) (v128.load (local.get $at))))
+          (local.set $at (i32.add (local.get $at) (i32.const 16)))
+          (br $next16))))
+    (loop $next1
+      (if (i32.lt_u (local.get $at) (local.get $end))
+        (then
+          (local.set $bits (v128.or (local.get $bits) (v128.load8_splat (local.get $at))))
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (br $next1))))
     (i32.eqz (i8x16.bitmask (local.get $bits))))
 
   ;; Turns UTF-8 into UTF-16 (RFC 3629 section 4). Gives where the latter ends, or 0 where the former
@@ -93,77 +91,74 @@
     (local $word i32)
     (local $char i32)
     (local $bytes v128)
-    (block $done
+    (block $invalid
       (loop $next
-        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
-        (local.set $word (i32.load (local.get $at)))
-        ;; Three bytes first: of all that is not ASCII there is most of these.
-        (if (i32.eq (i32.and (local.get $word) (i32.const 0xc0c0f0)) (i32.const 0x8080e0))
+        (if (i32.lt_u (local.get $at) (local.get $end))
           (then
-            (local.set $at (i32.add (local.get $at) (i32.const 3)))
-            (local.set $char
-              (i32.or
-                (i32.or
-                  (i32.shl (i32.and (local.get $word) (i32.const 0xf)) (i32.const 12))
-                  (i32.shr_u (i32.and (local.get $word) (i32.const 0x3f00)) (i32.const 2)))
-                (i32.shr_u (i32.and (local.get $word) (i32.const 0x3f0000)) (i32.const 16))))
-            (if
-              (i32.or
-                (i32.lt_u (local.get $char) (i32.const 0x800))
-                (i32.eq (i32.and (local.get $char) (i32.const 0xf800)) (i32.const 0xd800)))
-              (then (return (i32.const 0)))))
-          (else
-            (if (i32.lt_u (i32.and (local.get $word) (i32.const 0xff)) (i32.const 0x80))
+            (local.set $word (i32.load (local.get $at)))
+            ;; Three bytes first: of all that is not ASCII there is most of these.
+            (if (i32.eq (i32.and (local.get $word) (i32.const 0xc0c0f0)) (i32.const 0x8080e0))
               (then
-                (if (i32.le_u (i32.add (local.get $at) (i32.const 16)) (local.get $end))
-                  (then
-                    (local.set $bytes (v128.load (local.get $at)))
-                    (if (i32.eqz (i8x16.bitmask (local.get $bytes)))
-                      (then
-                        (v128.store offset=0 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $bytes)))
-                        (v128.store offset=16 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $bytes)))
-                        (local.set $at (i32.add (local.get $at) (i32.const 16)))
-                        (local.set $out (i32.add (local.get $out) (i32.const 32)))
-                        (br $next)))))
-                (local.set $char (i32.and (local.get $word) (i32.const 0xff)))
-                (local.set $at (i32.add (local.get $at) (i32.const 1))))
+                (local.set $at (i32.add (local.get $at) (i32.const 3)))
+                (local.set $char
+                  (i32.or
+                    (i32.or
+                      (i32.shl (i32.and (local.get $word) (i32.const 0xf)) (i32.const 12))
+                      (i32.and (i32.shr_u (local.get $word) (i32.const 2)) (i32.const 0xfc0)))
+                    (i32.and (i32.shr_u (local.get $word) (i32.const 16)) (i32.const 0x3f))))
+                (br_if $invalid
+                  (i32.or
+                    (i32.lt_u (local.get $char) (i32.const 0x800))
+                    (i32.eq (i32.and (local.get $char) (i32.const 0xf800)) (i32.const 0xd800)))))
               (else
-                (if (i32.eq (i32.and (local.get $word) (i32.const 0xc0e0)) (i32.const 0x80c0))
+                (if (i32.lt_u (i32.and (local.get $word) (i32.const 0xff)) (i32.const 0x80))
                   (then
-                    (local.set $char
-                      (i32.or
-                        (i32.shl (i32.and (local.get $word) (i32.const 0x1f)) (i32.const 6))
-                        (i32.shr_u (i32.and (local.get $word) (i32.const 0x3f00)) (i32.const 8))))
-                    (if (i32.lt_u (local.get $char) (i32.const 0x80))
-                      (then (return (i32.const 0))))
-                    (local.set $at (i32.add (local.get $at) (i32.const 2))))
+                    (if (i32.le_u (i32.add (local.get $at) (i32.const 16)) (local.get $end))
+                      (then
+                        (local.set $bytes (v128.load (local.get $at)))
+                        (if (i32.eqz (i8x16.bitmask (local.get $bytes)))
+                          (then
+                            (v128.store offset=0 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $bytes)))
+                            (v128.store offset=16 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $bytes)))
+                            (local.set $at (i32.add (local.get $at) (i32.const 16)))
+                            (local.set $out (i32.add (local.get $out) (i32.const 32)))
+                            (br $next)))))
+                    (local.set $char (i32.and (local.get $word) (i32.const 0xff)))
+                    (local.set $at (i32.add (local.get $at) (i32.const 1))))
                   (else
-                    (if (i32.ne (i32.and (local.get $word) (i32.const 0xc0c0c0f8)) (i32.const 0x808080f0))
-                      (then (return (i32.const 0))))
-                    ;; Less 0x10000, as a pair of surrogates carries it.
-                    (local.set $char
-                      (i32.sub
-                        (i32.or
+                    (if (i32.eq (i32.and (local.get $word) (i32.const 0xc0e0)) (i32.const 0x80c0))
+                      (then
+                        (local.set $char
                           (i32.or
-                            (i32.shl (i32.and (local.get $word) (i32.const 0x7)) (i32.const 18))
-                            (i32.shl (i32.and (local.get $word) (i32.const 0x3f00)) (i32.const 4)))
-                          (i32.or
-                            (i32.shr_u (i32.and (local.get $word) (i32.const 0x3f0000)) (i32.const 10))
-                            (i32.shr_u (i32.and (local.get $word) (i32.const 0x3f000000)) (i32.const 24))))
-                        (i32.const 0x10000)))
-                    (if (i32.gt_u (local.get $char) (i32.const 0xfffff))
-                      (then (return (i32.const 0))))
-                    (i32.store16
-                      (local.get $out)
-                      (i32.or (i32.const 0xd800) (i32.shr_u (local.get $char) (i32.const 10))))
-                    (local.set $out (i32.add (local.get $out) (i32.const 2)))
-                    (local.set $char
-                      (i32.or (i32.const 0xdc00) (i32.and (local.get $char) (i32.const 0x3ff))))
-                    (local.set $at (i32.add (local.get $at) (i32.const 4)))))))))
-        (i32.store16 (local.get $out) (local.get $char))
-        (local.set $out (i32.add (local.get $out) (i32.const 2)))
-        (br $next)))
-    ;; A character that the end cuts off has led beyond it.
-    (if (result i32) (i32.gt_u (local.get $at) (local.get $end))
-      (then (i32.const 0))
-      (else (local.get $out)))))
+                            (i32.shl (i32.and (local.get $word) (i32.const 0x1f)) (i32.const 6))
+                            (i32.and (i32.shr_u (local.get $word) (i32.const 8)) (i32.const 0x3f))))
+                        (br_if $invalid (i32.lt_u (local.get $char) (i32.const 0x80)))
+                        (local.set $at (i32.add (local.get $at) (i32.const 2))))
+                      (else
+                        (br_if $invalid (i32.ne (i32.and (local.get $word) (i32.const 0xc0c0c0f8)) (i32.const 0x808080f0)))
+                        ;; Less 0x10000, as a pair of surrogates carries it.
+                        (local.set $char
+                          (i32.sub
+                            (i32.or
+                              (i32.or
+                                (i32.shl (i32.and (local.get $word) (i32.const 0x7)) (i32.const 18))
+                                (i32.and (i32.shl (local.get $word) (i32.const 4)) (i32.const 0x3f000)))
+                              (i32.or
+                                (i32.and (i32.shr_u (local.get $word) (i32.const 10)) (i32.const 0xfc0))
+                                (i32.and (i32.shr_u (local.get $word) (i32.const 24)) (i32.const 0x3f))))
+                            (i32.const 0x10000)))
+                        (br_if $invalid (i32.gt_u (local.get $char) (i32.const 0xfffff)))
+                        (i32.store16
+                          (local.get $out)
+                          (i32.or (i32.const 0xd800) (i32.shr_u (local.get $char) (i32.const 10))))
+                        (local.set $out (i32.add (local.get $out) (i32.const 2)))
+                        (local.set $char
+                          (i32.or (i32.const 0xdc00) (i32.and (local.get $char) (i32.const 0x3ff))))
+                        (local.set $at (i32.add (local.get $at) (i32.const 4)))))))))
+            (i32.store16 (local.get $out) (local.get $char))
+            (local.set $out (i32.add (local.get $out) (i32.const 2)))
+            (br $next))))
+      ;; A character that the end cuts off has led beyond it.
+      (br_if $invalid (i32.gt_u (local.get $at) (local.get $end)))
+      (return (local.get $out)))
+    (i32.const 0)))
