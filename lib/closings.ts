@@ -11,7 +11,7 @@ import { updateFlow } from './flows.js';
 import { endReceiving } from './inboxes.js';
 import { endSending } from './outboxes.js';
 import type { CloseInfo } from './parts.js';
-import { Alarm, runHook } from './timers.js';
+import { Alarm } from './timers.js';
 import {
   checkType,
   controlPayload,
@@ -44,7 +44,6 @@ function closePayload(code: number, reason: string): Buffer {
 /** Begins the closing handshake, once. */
 export function close(c: Connection, code: number, reason: string): void {
   if (c._called || c._begun) return;
-  const { closeTimeout } = c._numbers;
   c._called = c._hooked = true;
   c._initiatedBy = 'local';
   c._intended = { code, reason };
@@ -55,11 +54,8 @@ export function close(c: Connection, code: number, reason: string): void {
     updateFlow(c);
   };
   runHook(
+    c,
     () => c._beforeClose?.(code, reason),
-    closeTimeout,
-    (error) => {
-      tellAll(c, 'error', error);
-    },
     () => {
       c._hooked = false;
       // What was sent before goes out before.
@@ -157,15 +153,40 @@ export function endWith(c: Connection, info: CloseInfo, then: () => void): void 
   move(c, SocketState.closed);
   then();
   runHook(
+    c,
     () => c._afterClose?.(info),
-    c._numbers.closeTimeout,
-    (error) => {
-      tellAll(c, 'error', error);
-    },
     () => {
       conclude(c, info);
     },
   );
+}
+
+/**
+ * Runs a user's hook that may take its time, then goes on; a throw, or `closeTimeout`, do not stop
+ * that. Goes on at once when the hook is not asynchronous.
+ */
+function runHook(c: Connection, hook: () => void | Promise<void>, goOn: () => void): void {
+  const report = (error: Error): void => {
+    tellAll(c, 'error', error);
+  };
+  let hooked: void | Promise<void> = undefined;
+  try {
+    hooked = hook();
+  } catch (error) {
+    report(error as Error);
+  }
+  if (!hooked) {
+    goOn();
+    return;
+  }
+  const settle = (): void => {
+    clearTimeout(timer);
+    goOn();
+    goOn = () => undefined;
+  };
+  // The connection keeps the process alive while it needs to, not a hook that never ends.
+  const timer = setTimeout(settle, c._numbers.closeTimeout).unref();
+  void hooked.catch(report).then(settle);
 }
 
 /** Nothing more comes: what is pending gets the error, else what calls get from now on. */

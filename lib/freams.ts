@@ -10,7 +10,7 @@ import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerati
 import { type FrameError, InvalidStateError } from './exceptions.js';
 import { maskBytes, maskingKey } from './masks.js';
 import { numberOptions, type LimitOptions, type Numbers } from './options.js';
-import { headerSize, Output, packHeader } from './outputs.js';
+import { flush, headerSize, Output, packBytes, packHeader, packText, uncork } from './outputs.js';
 import type { ByteSink, Extension, Message } from './parts.js';
 import { PullQueue } from './queues.js';
 import { decodeUtf8 } from './utf8.js';
@@ -243,8 +243,8 @@ export class Frames extends EventEmitter<FramesEvents> {
   write(fin: boolean, code: number, message: string | Uint8Array, rsv = 0): void {
     const first = firstByte(fin, code, rsv);
     if (typeof message === 'string' && code < ControlFrames.close) {
-      this.#output._packText(first, message);
-    } else this.#output._packBytes(first, payloadOf(code, message));
+      packText(this.#output, first, message);
+    } else packBytes(this.#output, first, payloadOf(code, message));
   }
 
   /** Sends a pong (RFC 6455 section 5.5.3). */
@@ -254,7 +254,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** Hands on what is packed, without waiting for the end of the turn. */
   flush(): void {
-    this.#output._flush();
+    flush(this.#output);
   }
 
   /** Bytes packed and not yet handed to the writer; short texts among them as if they were ASCII. */
@@ -343,7 +343,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   #parse(chunk: Buffer): void {
     this.#parsing = true;
-    this.#output._cork();
+    this.#output._corks++;
     try {
       // What listeners feed goes behind what they are told of.
       for (this.#rest = chunk; this.#rest.length > 0 && this.#stops === 0;) this.#parseRest();
@@ -354,7 +354,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       this.#parsing = false;
       this.#chunk = NOTHING;
       useChunk();
-      this.#output._uncork();
+      uncork(this.#output);
     }
   }
 

@@ -65,203 +65,200 @@ export function packHeader(
  * latest every 32 KiB. A slab is held only while bytes wait in it.
  */
 export class Output {
-  readonly #sink: ByteSink;
-  #slab: Slab | undefined;
+  readonly _sink: ByteSink;
+  _slab: Slab | undefined;
   /** Bytes packed and not yet handed on. */
   _pending = 0;
-  #corks = 0;
-  #turnUnderWay = false;
-  /** Texts whose frames, from `#textsFrom` on, have no payload yet: it is written in one go. */
-  #texts = '';
-  #textsFrom = 0;
-  #caution = 0;
+  /** While above 0, frames are held back: the replies to one read leave together. */
+  _corks = 0;
+  _turnUnderWay = false;
+  /** Texts whose frames, from `_textsFrom` on, have no payload yet: it is written in one go. */
+  _texts = '';
+  _textsFrom = 0;
+  _caution = 0;
 
   constructor(sink: ByteSink) {
-    this.#sink = sink;
+    this._sink = sink;
   }
+}
 
-  /** Holds frames back until {@link _uncork}: the replies to one read leave together. */
-  _cork(): void {
-    this.#corks++;
-  }
+/** Ends what one more of `_corks` began. */
+export function uncork(o: Output): void {
+  if (--o._corks === 0) flush(o);
+}
 
-  _uncork(): void {
-    if (--this.#corks === 0) this._flush();
+/** Packs one frame of text. `first` is its first byte: FIN, RSV and opcode. */
+export function packText(o: Output, first: number, text: string): void {
+  if (text.length > LONGEST_DIRECT_STRING) {
+    packBytes(o, first, Buffer.from(text));
+    return;
   }
+  // What leaves at once gains nothing by waiting for others.
+  const waits = o._corks > 0 || o._turnUnderWay;
+  if (waits && text.length <= LONGEST_JOINED_STRING && o._caution === 0) {
+    joinText(o, first, text);
+  } else writeText(o, first, text);
+  packed(o);
+}
 
-  /** Packs one frame of text. `first` is its first byte: FIN, RSV and opcode. */
-  _packText(first: number, text: string): void {
-    if (text.length > LONGEST_DIRECT_STRING) {
-      this._packBytes(first, Buffer.from(text));
-      return;
-    }
-    // What leaves at once gains nothing by waiting for others.
-    const waits = this.#corks > 0 || this.#turnUnderWay;
-    if (waits && text.length <= LONGEST_JOINED_STRING && this.#caution === 0) {
-      this.#joinText(first, text);
-    } else this.#writeText(first, text);
-    this.#packed();
+/** Packs the header of text that is ASCII, it is hoped: Node takes long for each string it writes. */
+function joinText(o: Output, first: number, text: string): void {
+  const { length } = text;
+  // With room for them one by one, should each unit take three bytes, and headers more than thought.
+  const { length: joined } = o._texts;
+  const slab = reserve(o, joined * 2 + (joined >> 4) + length * 4 + 24);
+  if (slab._address < 0) {
+    writeText(o, first, text);
+    return;
   }
+  if (o._texts === '') o._textsFrom = o._pending;
+  o._texts += text;
+  o._pending = packHeader(slab._bytes, o._pending, first, length, maskingKey()) + length;
+}
 
-  /** Packs the header of text that is ASCII, it is hoped: Node takes long for each string it writes. */
-  #joinText(first: number, text: string): void {
-    const { length } = text;
-    // With room for them one by one, should each unit take three bytes, and headers more than thought.
-    const { length: joined } = this.#texts;
-    const slab = this.#reserve(joined * 2 + (joined >> 4) + length * 4 + 24);
-    if (slab._address < 0) {
-      this.#writeText(first, text);
-      return;
-    }
-    if (this.#texts === '') this.#textsFrom = this._pending;
-    this.#texts += text;
-    this._pending = packHeader(slab._bytes, this._pending, first, length, maskingKey()) + length;
+/** Completes the frames of joined texts. */
+function writeTexts(o: Output): void {
+  const texts = o._texts;
+  if (texts === '') return;
+  o._texts = '';
+  const slab = o._slab!;
+  const { _bytes: bytes } = slab;
+  const end = o._pending;
+  const from = o._textsFrom;
+  if (writeUtf8(bytes, texts, end) === texts.length) {
+    fillSlab(slab, from, end);
+    return;
   }
+  o._caution = CAUTION;
+  const frames = Buffer.from(bytes.subarray(from, end));
+  o._pending = from;
+  for (let at = 0, begin = 0; at < frames.length;) {
+    const short = frames[at + 1]! & 0x7f;
+    const length = short < 126 ? short : frames.readUInt16BE(at + 2);
+    writeText(o, frames[at]!, texts.slice(begin, (begin += length)));
+    at += headerSize(length) + length;
+  }
+}
 
-  /** Completes the frames of joined texts. */
-  #writeTexts(): void {
-    const texts = this.#texts;
-    if (texts === '') return;
-    this.#texts = '';
-    const slab = this.#slab!;
-    const { _bytes: bytes } = slab;
-    const end = this._pending;
-    const from = this.#textsFrom;
-    if (writeUtf8(bytes, texts, end) === texts.length) {
-      fillSlab(slab, from, end);
-      return;
-    }
-    this.#caution = CAUTION;
-    const frames = Buffer.from(bytes.subarray(from, end));
-    this._pending = from;
-    for (let at = 0, begin = 0; at < frames.length;) {
-      const short = frames[at + 1]! & 0x7f;
-      const length = short < 126 ? short : frames.readUInt16BE(at + 2);
-      this.#writeText(frames[at]!, texts.slice(begin, (begin += length)));
-      at += headerSize(length) + length;
-    }
-  }
+function writeText(o: Output, first: number, text: string): void {
+  writeTexts(o);
+  if (o._caution > 0) o._caution--;
+  const slab = reserve(o, text.length * 3 + 14);
+  const { _bytes: bytes } = slab;
+  const begin = o._pending;
+  const guess = begin + headerSize(text.length);
+  const length = writeUtf8(bytes, text, guess);
+  const start = begin + headerSize(length);
+  if (start !== guess) bytes.copyWithin(start, guess, guess + length);
+  const key = maskingKey();
+  packHeader(bytes, begin, first, length, key);
+  maskSlab(slab, start, length, key);
+  o._pending = start + length;
+}
 
-  #writeText(first: number, text: string): void {
-    this.#writeTexts();
-    if (this.#caution > 0) this.#caution--;
-    const slab = this.#reserve(text.length * 3 + 14);
-    const { _bytes: bytes } = slab;
-    const begin = this._pending;
-    const guess = begin + headerSize(text.length);
-    const length = writeUtf8(bytes, text, guess);
-    const start = begin + headerSize(length);
-    if (start !== guess) bytes.copyWithin(start, guess, guess + length);
-    const key = maskingKey();
-    packHeader(bytes, begin, first, length, key);
-    maskSlab(slab, start, length, key);
-    this._pending = start + length;
+/** Packs one frame of bytes, which are copied. `first` is its first byte. */
+export function packBytes(o: Output, first: number, data: Buffer): void {
+  writeTexts(o);
+  const { length } = data;
+  if (length > PIECE) {
+    packLarge(o, first, data);
+    return;
   }
+  const slab = reserve(o, length + 14);
+  const key = maskingKey();
+  const at = packHeader(slab._bytes, o._pending, first, length, key);
+  copyInto.call(slab._bytes, data, at);
+  maskSlab(slab, at, length, key);
+  o._pending = at + length;
+  packed(o);
+}
 
-  /** Packs one frame of bytes, which are copied. `first` is its first byte. */
-  _packBytes(first: number, data: Buffer): void {
-    this.#writeTexts();
-    const { length } = data;
-    if (length > PIECE) {
-      this.#packLarge(first, data);
-      return;
-    }
-    const slab = this.#reserve(length + 14);
-    const key = maskingKey();
-    const at = packHeader(slab._bytes, this._pending, first, length, key);
-    copyInto.call(slab._bytes, data, at);
-    maskSlab(slab, at, length, key);
-    this._pending = at + length;
-    this.#packed();
+function packLarge(o: Output, first: number, data: Buffer): void {
+  const { length } = data;
+  const key = maskingKey();
+  /** Full slabs of a large message: they go out in one write. */
+  const full: Slab[] = [];
+  let slab = reserve(o, PIECE + 14);
+  o._pending = packHeader(slab._bytes, o._pending, first, length, key);
+  for (let from = 0; ;) {
+    const at = o._pending;
+    const take = Math.min(length - from, PIECE);
+    copyInto.call(slab._bytes, take < length ? data.subarray(from, from + take) : data, at);
+    from += take;
+    maskSlab(slab, at, take, key);
+    o._pending = at + take;
+    if (from === length) break;
+    putAside(o, full);
+    slab = reserve(o, Math.min(length - from, PIECE));
   }
+  if (full.length > 0) writeAll(o, full);
+  else packed(o);
+}
 
-  #packLarge(first: number, data: Buffer): void {
-    const { length } = data;
-    const key = maskingKey();
-    /** Full slabs of a large message: they go out in one write. */
-    const full: Slab[] = [];
-    let slab = this.#reserve(PIECE + 14);
-    this._pending = packHeader(slab._bytes, this._pending, first, length, key);
-    for (let from = 0; ;) {
-      const at = this._pending;
-      const take = Math.min(length - from, PIECE);
-      copyInto.call(slab._bytes, take < length ? data.subarray(from, from + take) : data, at);
-      from += take;
-      maskSlab(slab, at, take, key);
-      this._pending = at + take;
-      if (from === length) break;
-      this.#putAside(full);
-      slab = this.#reserve(Math.min(length - from, PIECE));
-    }
-    if (full.length > 0) this.#writeAll(full);
-    else this.#packed();
+/** Hands on all that is packed. */
+export function flush(o: Output): void {
+  writeTexts(o);
+  const slab = takeOut(o);
+  if (!slab) return;
+  const bytes = slab._bytes.subarray(0, slab._used);
+  // What waits for a slow kernel must not keep the slabs of all others.
+  const lend = slabsLeft() >= SPARE_SLABS;
+  let taken = true;
+  try {
+    if (lend) taken = o._sink.write(bytes, slab._free);
+    else o._sink.write(Buffer.from(bytes), () => undefined);
+  } finally {
+    if (taken) slab._free();
   }
+}
 
-  /** Hands on all that is packed. */
-  _flush(): void {
-    this.#writeTexts();
-    const slab = this.#takeOut();
-    if (!slab) return;
-    const bytes = slab._bytes.subarray(0, slab._used);
-    // What waits for a slow kernel must not keep the slabs of all others.
-    const lend = slabsLeft() >= SPARE_SLABS;
-    let taken = true;
-    try {
-      if (lend) taken = this.#sink.write(bytes, slab._free);
-      else this.#sink.write(Buffer.from(bytes), () => undefined);
-    } finally {
-      if (taken) slab._free();
-    }
-  }
+/** The slab that is packed goes with those that are full, where that many can be had. */
+function putAside(o: Output, full: Slab[]): void {
+  if (o._sink.writev && slabsLeft() > SPARE_SLABS) full.push(takeOut(o)!);
+  else if (full.length > 0) writeAll(o, full);
+  else flush(o);
+}
 
-  /** The slab that is packed goes with those that are full, where that many can be had. */
-  #putAside(full: Slab[]): void {
-    if (this.#sink.writev && slabsLeft() > SPARE_SLABS) full.push(this.#takeOut()!);
-    else if (full.length > 0) this.#writeAll(full);
-    else this._flush();
+/** Hands on full slabs, and what is packed behind them. */
+function writeAll(o: Output, full: Slab[]): void {
+  const slabs = [...full.splice(0), takeOut(o)!];
+  const free = (): void => {
+    for (const slab of slabs) slab._free();
+  };
+  let taken = true;
+  try {
+    taken = o._sink.writev!(
+      slabs.map(({ _bytes, _used }) => _bytes.subarray(0, _used)),
+      free,
+    );
+  } finally {
+    if (taken) free();
   }
+}
 
-  /** Hands on full slabs, and what is packed behind them. */
-  #writeAll(full: Slab[]): void {
-    const slabs = [...full.splice(0), this.#takeOut()!];
-    const free = (): void => {
-      for (const slab of slabs) slab._free();
-    };
-    let taken = true;
-    try {
-      taken = this.#sink.writev!(
-        slabs.map(({ _bytes, _used }) => _bytes.subarray(0, _used)),
-        free,
-      );
-    } finally {
-      if (taken) free();
-    }
-  }
+function takeOut(o: Output): Slab | undefined {
+  const slab = o._slab;
+  if (slab) slab._used = o._pending;
+  o._slab = undefined;
+  o._pending = 0;
+  return slab;
+}
 
-  #takeOut(): Slab | undefined {
-    const slab = this.#slab;
-    if (slab) slab._used = this._pending;
-    this.#slab = undefined;
-    this._pending = 0;
-    return slab;
-  }
+/** A slab with room for `size` bytes behind what is packed already. */
+function reserve(o: Output, size: number): Slab {
+  if (o._slab && o._pending + size > o._slab._bytes.length) flush(o);
+  return (o._slab ??= takeSlab(size));
+}
 
-  /** A slab with room for `size` bytes behind what is packed already. */
-  #reserve(size: number): Slab {
-    if (this.#slab && this._pending + size > this.#slab._bytes.length) this._flush();
-    return (this.#slab ??= takeSlab(size));
-  }
+function packed(o: Output): void {
+  if (o._corks === 0 && !o._turnUnderWay) {
+    o._turnUnderWay = true;
+    nextTick(endTurn, o);
+    flush(o);
+  } else if (o._pending >= BURST) flush(o);
+}
 
-  #packed(): void {
-    if (this.#corks === 0 && !this.#turnUnderWay) {
-      this.#turnUnderWay = true;
-      nextTick(Output.#endTurn, this);
-      this._flush();
-    } else if (this._pending >= BURST) this._flush();
-  }
-
-  static #endTurn(output: Output): void {
-    output.#turnUnderWay = false;
-    if (output.#corks === 0) output._flush();
-  }
+function endTurn(o: Output): void {
+  o._turnUnderWay = false;
+  if (o._corks === 0) flush(o);
 }

@@ -32,33 +32,3 @@ export class Alarm {
     this._timer[alive ? 'ref' : 'unref']();
   }
 }
-
-/**
- * Runs a user's hook that may take its time, then goes on; a throw, or `limit` milliseconds, do not
- * stop that. Goes on at once when the hook is not asynchronous.
- */
-export function runHook(
-  hook: () => void | Promise<void>,
-  limit: number,
-  report: (error: Error) => void,
-  goOn: () => void,
-): void {
-  let hooked: void | Promise<void> = undefined;
-  try {
-    hooked = hook();
-  } catch (error) {
-    report(error as Error);
-  }
-  if (!hooked) {
-    goOn();
-    return;
-  }
-  const settle = (): void => {
-    clearTimeout(timer);
-    goOn();
-    goOn = () => undefined;
-  };
-  // The connection keeps the process alive while it needs to, not a hook that never ends.
-  const timer = setTimeout(settle, limit).unref();
-  void hooked.catch(report).then(settle);
-}
