@@ -52,6 +52,7 @@ const FILES: Readonly<Record<string, Layer>> = {
   requests: 'handshakes',
   responses: 'handshakes',
 
+  handles: 'transports',
   transports: 'transports',
   'transports/': 'transports',
 

@@ -11,10 +11,10 @@ import { EventEmitter } from 'eventemitter3';
 // eslint-disable-next-line no-restricted-globals, @typescript-eslint/unbound-method -- needs no `this`
 const { env, nextTick, versions } = process;
 
-export { Buffer, env, EventEmitter, hash, isUtf8, kMaxLength, nextTick, randomFillSync, versions };
+export { Buffer, EventEmitter, hash, isUtf8, kMaxLength, nextTick, randomFillSync, versions };
 
 /** Whether only what Node documents is to be used. */
-export const documented = env['AIOWEBSOCKET_DOCUMENTED'];
+export const documented = (): boolean => !!env['AIOWEBSOCKET_DOCUMENTED'];
 
 /** No bytes. */
 export const NOTHING: Buffer = Buffer.alloc(0);

@@ -34,7 +34,7 @@ const decodes = parseInt(versions.node) < FAST_NODE;
 const Species = (Buffer as unknown as Record<symbol, unknown>)[Symbol.species] as
   (new (memory: ArrayBufferLike, at: number, length: number) => Buffer) | undefined;
 const view: (memory: ArrayBufferLike, at: number, length: number) => Buffer =
-  Species && Species.prototype === Buffer.prototype && !documented
+  Species && Species.prototype === Buffer.prototype && !documented()
     ? (...where) => new Species(...where)
     : (...where) => Buffer.from(...where);
 

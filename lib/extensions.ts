@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import type * as Zlib from 'node:zlib';
-import { Buffer, env, kMaxLength, NOTHING } from './builtins.js';
+import { Buffer, documented, kMaxLength, NOTHING } from './builtins.js';
 import { StatusCodes } from './enumerations.js';
 import { FrameError } from './exceptions.js';
 import type { CompressionOptions, DeflateParameters } from './negotiations.js';
@@ -58,7 +58,7 @@ let scratch: Buffer | undefined;
  */
 function handleCodec(stream: Stream, window = 0): Codec | undefined {
   const { _handle: handle, _writeState: state } = stream;
-  if (!handle?.writeSync || !state || env['AIOWEBSOCKET_DOCUMENTED']) return undefined;
+  if (!handle?.writeSync || !state || documented()) return undefined;
   const { writeSync } = handle;
   let failure: string | undefined;
   handle.onerror = (message) => {

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type * as Tls from 'node:tls';
 import { Buffer, nextTick } from './builtins.js';
 import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
+import { writePast, type HandleOwner } from './handles.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
 import { listen, TAP, type Tap, type Tapped, type TransportOwner } from './taps.js';
@@ -85,17 +86,13 @@ class Opener implements TransportOwner {
   }
 }
 
-function onLookup(this: Tapped, error: unknown): void {
-  if (!error) this[TAP]!._owner!._onStep?.('tcp');
-}
-
-function onConnect(this: Tapped): void {
-  this[TAP]!._owner!._onStep?.('tls');
-}
-
-function onSecure(this: Tapped): void {
-  this[TAP]!._owner!._onStep?.('open');
-}
+const tellStep = (step: Phase | 'open') =>
+  function (this: Tapped, error: unknown): void {
+    if (!error) this[TAP]!._owner!._onStep?.(step);
+  };
+const onLookup = tellStep('tcp');
+const onConnect = tellStep('tls');
+const onSecure = tellStep('open');
 
 /**
  * Opens a TCP connection, with TLS for `wss`.
@@ -188,11 +185,6 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
   );
 }
 
-/** What Node's sockets look at themselves to tell idleness from slow progress. */
-interface HandleOwner extends Duplex {
-  readonly _handle?: { readonly bytesWritten?: number; readonly writeQueueSize?: number } | null;
-}
-
 /**
  * A transport in use: packed frames are written to it, and what it reads is taken, until it ends.
  * A connection is one.
@@ -203,6 +195,8 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   _lends = false;
   _lent: (() => void) | undefined;
   _written = 0;
+  /** Bytes written past the stream that the kernel could not take at once. */
+  _past = 0;
   /** Made with the first write. */
   _onWritten: (() => void) | undefined;
 
@@ -252,7 +246,26 @@ export abstract class Transporter implements ByteSink, TransportOwner {
 
   /** Writes; `free` gives the bytes back once they may be overwritten, where this returns false. */
   write(bytes: Buffer, free: () => void): boolean {
-    return this.writev([bytes], free);
+    const transport = this._transport;
+    const past =
+      this._lends &&
+      !this._lent &&
+      transport.writable &&
+      transport.writableLength === 0 &&
+      transport.write === net!.Socket.prototype.write &&
+      !('encrypted' in transport) &&
+      writePast(transport, bytes);
+    if (!past) return this.writev([bytes], free);
+    if (past === true) return true;
+    const onWritten = (this._onWritten ??= this._makeOnWritten());
+    this._lent = free;
+    this._past = (transport as HandleOwner)._handle!.writeQueueSize!;
+    past.callback = (error) => {
+      this._past = 0;
+      if (error) transport.destroy(error);
+      onWritten();
+    };
+    return false;
   }
 
   /** Writes several pieces at once. */
@@ -292,13 +305,14 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     const release = (): void => {
       const free = this._lent;
       this._lent = undefined;
+      this._past = 0;
       free?.();
     };
     transport.once('close', release);
     return () => {
       // What a destroyed stream gives back has not been taken; `close` follows.
       if (transport.destroyed) return;
-      if (transport.writableLength === 0) release();
+      if (transport.writableLength + this._past === 0) release();
       this._onTaken();
     };
   }

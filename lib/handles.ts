@@ -1,0 +1,71 @@
+/**
+ * Writing to a socket's handle, past its stream: **undocumented**, and without the stream's books,
+ * which take longer than the packing of a message. What is not as expected is left to the stream.
+ * @packageDocumentation
+ */
+import type { Duplex } from 'node:stream';
+import { documented, type Buffer } from './builtins.js';
+
+/** What a handle is asked to write with, as Node's sockets do. */
+interface WriteRequest {
+  /** Tells `callback`. */
+  readonly oncomplete?: unknown;
+  /** Told once the kernel has taken it all, or failed to; the socket may be destroyed. */
+  callback?: (error?: Error | null) => void;
+  /** Positive while a request is under way. */
+  getAsyncId?: () => number;
+}
+
+/** What the stream of a socket writes to. */
+export interface Handle {
+  readonly bytesWritten?: number;
+  /** Bytes that the kernel has not taken yet. */
+  readonly writeQueueSize?: number;
+  writeBuffer?: (request: WriteRequest, bytes: Buffer) => number;
+}
+
+/** A stream that may have a handle. */
+export interface HandleOwner extends Duplex {
+  readonly _handle?: Handle | null;
+  /** Its time-out begins anew. */
+  _unrefTimer?: () => void;
+}
+
+/** What a request of Node's own is like: its class cannot be had in another way. */
+let model: { _Request: new () => WriteRequest; _onComplete: unknown } | undefined;
+/** A request that nobody uses. */
+let spare: WriteRequest | undefined;
+
+/**
+ * Writes to the handle of a TCP socket whose stream is empty.
+ * @returns true where the kernel has taken all of it, else the request under way, until whose
+ * `callback` the bytes must stay as they are; undefined where nothing has been written
+ */
+export function writePast(socket: HandleOwner, bytes: Buffer): WriteRequest | true | undefined {
+  const { _handle: handle } = socket;
+  if (!handle?.writeBuffer) return undefined;
+  if (!model) {
+    if (!documented()) learn(handle);
+    return undefined;
+  }
+  const request = (spare ??= new model._Request());
+  // What fails here fails for the stream as well, and it tells.
+  if (handle.writeBuffer(request, bytes) !== 0) return undefined;
+  socket._unrefTimer?.();
+  if (request.getAsyncId!() <= 0) return true;
+  spare = undefined;
+  const oncomplete = model._onComplete;
+  // The bytes live as long as the request.
+  return Object.assign(request, { handle, oncomplete, buffer: bytes });
+}
+
+/** Looks at the next request that Node makes. */
+function learn(handle: Handle): void {
+  handle.writeBuffer = (request, bytes) => {
+    const { constructor, oncomplete } = request;
+    const _Request = constructor as new () => WriteRequest;
+    if (typeof request.getAsyncId === 'function') model = { _Request, _onComplete: oncomplete };
+    delete handle.writeBuffer;
+    return handle.writeBuffer!(request, bytes);
+  };
+}
