@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { Buffer, EventEmitter, hash } from './builtins.js';
+import { Buffer, EventEmitter, hash, NOTHING } from './builtins.js';
 import { readBody, readUntil } from './bodies.js';
 import { ConnectionError, HandShakeError } from './exceptions.js';
 import {
@@ -27,7 +27,7 @@ import {
   requestFields,
 } from './requests.js';
 import { randomWord } from './random.js';
-import { refusal, responseReader, type HandShakeResponse } from './responses.js';
+import { Answer, refusal, responseReader, type HandShakeResponse } from './responses.js';
 import { mustBe, tell } from './values.js';
 
 export type { HandShakeResponse } from './responses.js';
@@ -43,9 +43,23 @@ export interface HandShakeEvents {
 const ACCEPT = `${SEC}Accept`;
 /** What a request line and Host may hold. */
 const PLAIN = /^[!-~]+$/;
-const REQUEST_HOOKS = ['shakeHeaders', 'requestHeaders', 'requestLine', 'createKey'] as const;
 const NO_HEADERS: HeaderList = [];
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+/**
+ * What those say and are told who ask for nothing of their own: it differs by the key alone, and
+ * many connections may go to one place.
+ */
+interface Exchange {
+  readonly _remote: Remote;
+  readonly _numbers: Numbers;
+  /** The request before and behind the key. */
+  readonly _request: readonly string[];
+  /** The answer that was found good last, before and behind what it makes of the key. */
+  _answer: readonly string[] | undefined;
+}
+
+let latest: Exchange | undefined;
 
 /**
  * One opening handshake on one transport. Subclass it to sign requests, to accept other answers, to
@@ -62,6 +76,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   #sent: HeaderList = NO_HEADERS;
   #requestLine: string | undefined;
   #key = '';
+  #exchange: Exchange | undefined;
   /** @internal Why the server's answer was refused, while its body is read. */
   _refused: Promise<HandShakeError> | undefined;
   /** @internal What of permessage-deflate was agreed on. */
@@ -102,9 +117,17 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {TypeError} when the composed head is not what RFC 6455 section 4.1 asks for
    */
   async shake(): Promise<void> {
-    const composed = this.shakeHeaders();
-    const head = typeof composed === 'string' ? composed : await composed;
-    this.#sent = this.#isPlain ? [[KEY, this.#key]] : checkHead(head);
+    let head: string;
+    const exchange = (this.#exchange = this.#plainExchange());
+    if (exchange) {
+      this.#key = newKey();
+      this.#sent = [[KEY, this.#key]];
+      head = exchange._request.join(this.#key);
+    } else {
+      const composed = this.shakeHeaders();
+      head = typeof composed === 'string' ? composed : await composed;
+      this.#sent = checkHead(head);
+    }
     tell(this, 'request', head);
     this.transport.write(head);
   }
@@ -116,46 +139,78 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    */
   async shakeResult(): Promise<HandShakeResponse> {
     let untouched = true;
+    let known: Answer | undefined;
     const read = responseReader(this.#numbers);
     const response = await readUntil(
       this.transport,
       (chunk) => {
+        if (untouched) known = this.#recognize(chunk);
         untouched = false;
-        return read(chunk);
+        return known ?? read(chunk);
       },
       (cause) => {
         throw lost(untouched, cause);
       },
     );
     tell(this, 'response', response);
+    const refused = response === known ? undefined : this.#judge(response);
+    if (refused) throw await refused;
+    this.#forget();
+    return response;
+  }
+
+  /** Verifies the response. Gives the error, which waits for the body, where its status is not 101. */
+  #judge(response: Answer): Promise<HandShakeError> | undefined {
     try {
       this.verifyStatus(response);
     } catch (error) {
       if (!(error instanceof HandShakeError)) throw error;
-      this._refused = readBody(this.transport, response).then((body) =>
+      return (this._refused = readBody(this.transport, response).then((body) =>
         Object.assign(error, { body }),
-      );
-      throw await this._refused;
+      ));
     }
     this.verifyUpgrade(response);
     this.verifyAccept(response);
     const subprotocol = this.selectSubprotocol(response);
     const extensions = this.selectExtensions(response);
-    // What has been judged is let go of: connections that stay open are many.
-    this.#sent = NO_HEADERS;
-    this.#key = '';
+    if (this.#exchange) {
+      // With nothing asked for, nothing was chosen: the same answer is as good for others.
+      const halves = response._split(acceptOf(this.#key));
+      this.#exchange._answer = halves.length === 2 ? halves : undefined;
+    }
     response._rest();
     response.subprotocol = subprotocol;
     response.extensions = extensions;
-    return response;
+    return undefined;
   }
 
-  /** Whether the request is our own work: then it has been checked by our tests. */
-  get #isPlain(): boolean {
-    const own = HandShake.prototype;
-    return (
-      isPlain(this.remote, this.options) && REQUEST_HOOKS.every((hook) => this[hook] === own[hook])
-    );
+  /** What has been judged is let go of: connections that stay open are many. */
+  #forget(): void {
+    this.#sent = NO_HEADERS;
+    this.#key = '';
+    this.#exchange = undefined;
+  }
+
+  /** What to say where all of it is our own work, which our tests have checked. */
+  #plainExchange(): Exchange | undefined {
+    const { remote } = this;
+    const ours =
+      Object.getPrototypeOf(this) === HandShake.prototype &&
+      Object.values(this).every((one) => typeof one !== 'function');
+    // Who made the remote themselves may change it.
+    if (!ours || !isPlain(remote, this.options) || !Object.isFrozen(remote)) return undefined;
+    if (latest?._remote !== remote || latest._numbers !== this.#numbers) {
+      const _request = (this.shakeHeaders() as string).split(this.#key);
+      latest = { _remote: remote, _numbers: this.#numbers, _request, _answer: undefined };
+    }
+    return latest;
+  }
+
+  /** The answer, where it is to the byte the one that was found good last, but for our key's part. */
+  #recognize(chunk: Buffer): Answer | undefined {
+    const expected = this.#exchange?._answer?.join(acceptOf(this.#key));
+    if (expected === undefined || expected !== chunk.toString('latin1')) return undefined;
+    return new Answer(101)._complete(expected, NOTHING);
   }
 
   // ---- hooks: the request ----
@@ -201,8 +256,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
   /** @throws {HandShakeError} unless Sec-WebSocket-Accept answers our key, byte for byte */
   protected verifyAccept(response: HandShakeResponse): void {
-    const key = header(this.#sent, KEY) ?? '';
-    const expected = hash('sha1', key + GUID, 'base64');
+    const expected = acceptOf(header(this.#sent, KEY) ?? '');
     if (header(response.rawHeaders, ACCEPT) !== expected) {
       throw wrongField('ACCEPT', response, ACCEPT, expected);
     }
@@ -259,6 +313,9 @@ function newKey(): string {
   for (let i = 0; i < 4; i++) NONCE[i] = randomWord();
   return NONCE_BYTES.toString('base64');
 }
+
+/** What the server makes of a key (RFC 6455 section 4.2.2). */
+const acceptOf = (key: string): string => hash('sha1', key + GUID, 'base64');
 
 function wrongField(
   code: Parameters<typeof refusal>[0],

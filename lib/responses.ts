@@ -47,13 +47,12 @@ export class Answer implements HandShakeResponse {
   subprotocol = '';
   extensions = '';
   head = NOTHING;
-  #text: string;
+  #text = '';
   #fields: HeaderList | undefined;
   #headers: HandShakeResponse['headers'] | undefined;
 
-  constructor(status: number, fields: HeaderList) {
+  constructor(status: number, fields?: HeaderList) {
     this.status = status;
-    this.#text = '';
     this.#fields = fields;
   }
 
@@ -85,6 +84,11 @@ export class Answer implements HandShakeResponse {
     this.#text = text;
     this.head = head;
     return this;
+  }
+
+  /** What is before and behind something in it. */
+  _split(by: string): string[] {
+    return this.#text.split(by);
   }
 
   /** It has been judged: what its text tells is taken from there again when somebody asks. */

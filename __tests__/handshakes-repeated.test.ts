@@ -1,0 +1,283 @@
+/**
+ * Handshakes with a place that has answered before, where what is the same is not judged again: all
+ * that differs still is.
+ */
+import { once } from 'node:events';
+import {
+  AioWebSocket,
+  HandShake,
+  HandShakeError,
+  type AioWebSocketOptions,
+  type HandShakeResponse,
+  type Remote,
+} from 'aiowebsocket';
+import type { Duplex } from 'node:stream';
+import { failure } from './helpers/opening.js';
+import {
+  acceptance,
+  acceptKey,
+  closeServers,
+  fieldOf,
+  RawServer,
+  readHead,
+} from './helpers/raw-server.js';
+
+afterEach(closeServers);
+
+type Respond = (head: string) => string;
+
+const usual: Respond = (head) => acceptance(head, { Server: 'the usual one' });
+
+/** A server that has given its usual answer to two connections, and shows each request. */
+async function answered(): Promise<{
+  server: RawServer;
+  requests: string[];
+  respond: (next: Respond) => void;
+}> {
+  const requests: string[] = [];
+  let respond = usual;
+  const server = await RawServer.listen(async (socket) => {
+    const head = await readHead(socket);
+    requests.push(head);
+    socket.write(respond(head), 'latin1');
+  });
+  await opens(server);
+  await opens(server);
+  return {
+    server,
+    requests,
+    respond(next) {
+      respond = next;
+    },
+  };
+}
+
+async function opens(
+  server: RawServer,
+  options?: AioWebSocketOptions,
+  path = '',
+): Promise<HandShakeResponse> {
+  const aws = new AioWebSocket(server.url + path, options);
+  await aws.createConnection();
+  const { response } = aws;
+  aws.terminate();
+  await aws.closed;
+  return response!;
+}
+
+test('each has a request of its own: the same, but for the key', async () => {
+  const { server, requests } = await answered();
+  await opens(server);
+
+  const keys = requests.map((one) => fieldOf(one, 'Sec-WebSocket-Key')!);
+
+  expect(new Set(keys).size).toBe(3);
+  for (const key of keys) expect(Buffer.from(key, 'base64')).toHaveLength(16);
+  expect(new Set(requests.map((one, i) => one.replace(keys[i]!, ''))).size).toBe(1);
+});
+
+test('each has a response of its own, which tells the same', async () => {
+  const { server, requests } = await answered();
+
+  const response = await opens(server);
+
+  const accept = acceptKey(fieldOf(requests.at(-1)!, 'Sec-WebSocket-Key')!);
+  expect(response).toMatchObject({
+    status: 101,
+    statusText: 'Switching Protocols',
+    subprotocol: '',
+    extensions: '',
+  });
+  expect(response.rawHeaders).toEqual([
+    ['Upgrade', 'websocket'],
+    ['Connection', 'Upgrade'],
+    ['Sec-WebSocket-Accept', accept],
+    ['Server', 'the usual one'],
+  ]);
+  expect(response.headers['sec-websocket-accept']).toBe(accept);
+  expect(JSON.parse(JSON.stringify(response))).toMatchObject({ status: 101, head: {} });
+});
+
+test.each<[string, string, Respond]>([
+  [
+    'the answer to another key',
+    'ACCEPT',
+    (head) =>
+      acceptance(head, {
+        Server: 'the usual one',
+        'Sec-WebSocket-Accept': acceptKey('AAAAAAAAAAAAAAAAAAAAAA=='),
+      }),
+  ],
+  [
+    'the key itself',
+    'ACCEPT',
+    (head) =>
+      acceptance(head, {
+        Server: 'the usual one',
+        'Sec-WebSocket-Accept': fieldOf(head, 'Sec-WebSocket-Key'),
+      }),
+  ],
+  [
+    'no answer to the key',
+    'ACCEPT',
+    (head) => acceptance(head, { Server: 'the usual one', 'Sec-WebSocket-Accept': undefined }),
+  ],
+  [
+    'its answer twice',
+    'ACCEPT',
+    (head) => usual(head).replace(/(Sec-WebSocket-Accept: \S+\r\n)/, '$1$1'),
+  ],
+  ['another status', 'STATUS', (head) => usual(head).replace('101 Switching Protocols', '204 OK')],
+  ['no Upgrade', 'UPGRADE', (head) => usual(head).replace('Upgrade: websocket\r\n', '')],
+  [
+    'another Connection',
+    'UPGRADE',
+    (head) => usual(head).replace('Connection: Upgrade', 'Connection: close'),
+  ],
+  [
+    'a subprotocol',
+    'SUBPROTOCOL',
+    (head) => usual(head).replace('\r\n\r\n', '\r\nSec-WebSocket-Protocol: a\r\n\r\n'),
+  ],
+  [
+    'an extension',
+    'EXTENSIONS',
+    (head) =>
+      usual(head).replace('\r\n\r\n', '\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n'),
+  ],
+  ['a field that is none', 'RESPONSE', (head) => usual(head).replace('Server:', 'Server :')],
+])('fails when the server gives %s this time', async (_what, code, respond) => {
+  const opened = await answered();
+  opened.respond(respond);
+
+  const error = await failure(new AioWebSocket(opened.server.url), HandShakeError);
+
+  expect(error.code).toBe(`ERR_HANDSHAKE_${code}`);
+  opened.respond(usual);
+  await opens(opened.server);
+});
+
+test('what stands behind an answer that is known is a frame', async () => {
+  const { server, respond } = await answered();
+  respond((head) => `${usual(head)}\x81\x02hi`);
+  const aws = new AioWebSocket(server.url);
+
+  await aws.createConnection();
+
+  expect(await aws.manipulator.receive()).toBe('hi');
+  aws.terminate();
+});
+
+test('an answer may differ, and come in pieces', async () => {
+  const { server, respond } = await answered();
+  for (const status of ['HTTP/1.1 101 Well', 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Then']) {
+    respond((head) => acceptance(head, {}, status));
+    expect((await opens(server)).statusText).toBe(status.split(' ').at(-1));
+    expect((await opens(server)).statusText).toBe(status.split(' ').at(-1));
+  }
+  const slow = await RawServer.listen(async (socket) => {
+    const answer = usual(await readHead(socket));
+    for (const part of [answer.slice(0, 20), answer.slice(20)]) {
+      socket.write(part);
+      await new Promise(setImmediate);
+    }
+  });
+  await opens(slow);
+  await opens(slow);
+});
+
+test('what came before the usual answer counts', async () => {
+  let before = '';
+  const server = await RawServer.listen(async (socket) => {
+    const head = await readHead(socket);
+    socket.write(before);
+    // Each in a chunk of its own, so that the client takes them one by one.
+    for (let i = 0; i < 10; i++) await new Promise(setImmediate);
+    socket.write(usual(head));
+  });
+  await opens(server);
+  before = 'HTTP/1.1 204 No Content\r\nX: ';
+
+  const error = await failure(new AioWebSocket(server.url), HandShakeError);
+
+  expect(error.status).toBe(204);
+});
+
+test('limits of its own hold for an answer that others were content with', async () => {
+  const { server } = await answered();
+
+  const fields = await failure(new AioWebSocket(server.url, { maxHeadFields: 3 }), HandShakeError);
+  const bytes = await failure(new AioWebSocket(server.url, { maxHeadBytes: 64 }), HandShakeError);
+
+  expect([fields.code, bytes.code]).toEqual(Array(2).fill('ERR_HANDSHAKE_LIMIT'));
+});
+
+test('another place, or another path, is asked for what it is', async () => {
+  const { server, requests } = await answered();
+  const other = await answered();
+
+  await opens(server, undefined, '/other?path');
+  await opens(server);
+  await opens(other.server);
+
+  expect(requests.map((one) => one.split('\r\n')[0])).toEqual([
+    'GET / HTTP/1.1',
+    'GET / HTTP/1.1',
+    'GET /other?path HTTP/1.1',
+    'GET / HTTP/1.1',
+  ]);
+  expect(fieldOf(requests.at(-1)!, 'Host')).toBe(`127.0.0.1:${server.port}`);
+  expect(fieldOf(other.requests.at(-1)!, 'Host')).toBe(`127.0.0.1:${other.server.port}`);
+});
+
+test('options that ask for more are heard, and so are subclasses and hooks of one handshake', async () => {
+  const { server, requests, respond } = await answered();
+  const asked: string[] = [];
+  class Careful extends HandShake {
+    protected override verifyAccept(response: HandShakeResponse): void {
+      asked.push('subclass');
+      super.verifyAccept(response);
+    }
+  }
+  class Patched extends AioWebSocket {
+    protected override makeHandShake(remote: Remote, transport: Duplex): HandShake {
+      const hands = super.makeHandShake(remote, transport);
+      return Object.assign(hands, {
+        createKey: () => {
+          asked.push('patched');
+          return 'AAAAAAAAAAAAAAAAAAAAAA==';
+        },
+      });
+    }
+  }
+
+  await opens(server, { origin: 'http://else.where' });
+  await opens(server, { handShake: Careful });
+  await opens(server, { handShake: Careful });
+  await new Patched(server.url).createConnection().then((aws) => {
+    aws.terminate();
+  });
+
+  expect(fieldOf(requests[2]!, 'Origin')).toBe('http://else.where');
+  expect(asked).toEqual(['subclass', 'subclass', 'patched']);
+  expect(fieldOf(requests.at(-1)!, 'Sec-WebSocket-Key')).toBe('AAAAAAAAAAAAAAAAAAAAAA==');
+  respond((head) => usual(head).replace('\r\n\r\n', '\r\nSec-WebSocket-Protocol: a\r\n\r\n'));
+  expect((await opens(server, { protocols: ['a'] })).subprotocol).toBe('a');
+});
+
+test('a remote that is changed between two handshakes is asked for what it says then', async () => {
+  const { server, requests } = await answered();
+  const { connect } = await import('node:net');
+  const remote = { scheme: 'ws', host: '127.0.0.1', port: server.port, resource: '/a', ssl: false };
+  for (const resource of ['/a', '/b']) {
+    remote.resource = resource;
+    const socket = connect(server.port, '127.0.0.1');
+    await once(socket, 'connect');
+    const hands = new HandShake(remote as Remote, socket);
+    await hands.shake();
+    await hands.shakeResult();
+    socket.destroy();
+  }
+
+  expect(requests.slice(2).map((one) => one.split(' ')[1])).toEqual(['/a', '/b']);
+});
