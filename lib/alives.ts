@@ -37,7 +37,8 @@ export function heard(c: Connection): void {
 export function listen(c: Connection): void {
   ignore(c);
   heard(c);
-  judge(c);
+  lookAtWriting(c);
+  watch(c, c._lastHeard);
 }
 
 /** Silence counts no more. */
@@ -48,21 +49,6 @@ export function ignore(c: Connection): void {
     rounds.delete(c._dueAt);
   }
   c._dueAt = 0;
-}
-
-/** Looks at it again at that time, or up to a sixty-fourth later. */
-function watch(c: Connection, time: number, next: number): void {
-  const step = (next - time) >> 6 || 1;
-  const dueAt = Math.max(time + 1, Math.ceil(next / step) * step);
-  c._dueAt = dueAt;
-  let round = rounds.get(dueAt);
-  if (!round) {
-    const _alarm = noContext.runInAsyncScope(
-      () => new Alarm(dueAt, ring, Math.min(dueAt - time, LONGEST_TIMER), false),
-    );
-    rounds.set(dueAt, (round = Object.assign(new Set<Connection>(), { _alarm })));
-  }
-  round.add(c);
 }
 
 function ring(dueAt: number): void {
@@ -104,6 +90,12 @@ function judge(c: Connection): void {
     void sendPing(c, newPayload());
   }
   if (c._pinged && buffered(c) === 0) c._pingTaken ||= time;
+  watch(c, time);
+}
+
+/** Looks at it again when it may have been silent for too long, or up to a sixty-fourth later. */
+function watch(c: Connection, time: number): void {
+  const { pingInterval, pongTimeout, readTimeout } = c._numbers;
   const due = (ms: number, since: number): number => (ms > 0 ? since + ms : Infinity);
   const next = Math.min(
     due(readTimeout, c._lastHeard),
@@ -111,7 +103,18 @@ function judge(c: Connection): void {
     c._pinged ? due(c._pingTaken && pongTimeout, c._pingTaken) : Infinity,
     due(c._backlog && LOOK, time),
   );
-  if (next < Infinity) watch(c, time, next);
+  if (next === Infinity) return;
+  const step = (next - time) >> 6 || 1;
+  const dueAt = Math.max(time + 1, Math.ceil(next / step) * step);
+  c._dueAt = dueAt;
+  let round = rounds.get(dueAt);
+  if (!round) {
+    const _alarm = noContext.runInAsyncScope(
+      () => new Alarm(dueAt, ring, Math.min(dueAt - time, LONGEST_TIMER), false),
+    );
+    rounds.set(dueAt, (round = Object.assign(new Set<Connection>(), { _alarm })));
+  }
+  round.add(c);
 }
 
 /** What had to wait and goes, or has only begun to wait, is no silence. */
