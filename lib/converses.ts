@@ -164,7 +164,10 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return this.#hands;
   }
 
-  /** The byte stream, once there is one: the original's `reader` and `writer`. */
+  /**
+   * The byte stream, once there is one: the original's `reader` and `writer`. What passes a plain TCP
+   * socket need not pass its stream: frames do so where its `write` has been replaced.
+   */
   get transport(): Duplex | undefined {
     return this.#transport;
   }
