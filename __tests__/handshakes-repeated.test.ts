@@ -12,6 +12,8 @@ import {
   type Remote,
 } from 'aiowebsocket';
 import type { Duplex } from 'node:stream';
+import { runChild } from './helpers/child.js';
+import { text } from './helpers/frames.js';
 import { failure } from './helpers/opening.js';
 import {
   acceptance,
@@ -265,6 +267,118 @@ test('options that ask for more are heard, and so are subclasses and hooks of on
   expect((await opens(server, { protocols: ['a'] })).subprotocol).toBe('a');
 });
 
+describe('whoever has a hand in it is heard, and decides for nobody else', () => {
+  const plain: Respond = (head) =>
+    acceptance(head, { Upgrade: undefined }, 'HTTP/1.1 204 No Content');
+
+  /** Opens with a handshake that has been changed. */
+  function withHands(change: (hands: HandShake) => void): typeof AioWebSocket {
+    return class extends AioWebSocket {
+      protected override makeHandShake(remote: Remote, transport: Duplex): HandShake {
+        const hands = super.makeHandShake(remote, transport);
+        change(hands);
+        return hands;
+      }
+    };
+  }
+
+  const lenient = { verifyStatus: () => undefined, verifyUpgrade: () => undefined };
+
+  test.each<[string, (hands: HandShake) => void]>([
+    [
+      'hooks that come with the response',
+      (hands) => hands.on('response', () => Object.assign(hands, lenient)),
+    ],
+    [
+      'hooks that are not seen in a loop',
+      (hands) => {
+        for (const [name, value] of Object.entries(lenient))
+          Object.defineProperty(hands, name, { value });
+      },
+    ],
+    [
+      'hooks that come with the request',
+      (hands) => hands.on('request', () => Object.assign(hands, lenient)),
+    ],
+    [
+      'a response that is changed',
+      (hands) => {
+        hands.on('response', (response) => {
+          (response as { status: number }).status = 101;
+          (response.rawHeaders as [string, string][]).push(['Upgrade', 'websocket']);
+        });
+      },
+    ],
+  ])('%s let an answer pass once', async (_what, change) => {
+    const { server, respond } = await answered();
+    respond(plain);
+
+    const aws = new (withHands(change))(server.url);
+    await aws.createConnection();
+    aws.terminate();
+
+    const error = await failure(new AioWebSocket(server.url), HandShakeError);
+    expect(error.code).toBe('ERR_HANDSHAKE_STATUS');
+  });
+
+  test.each([
+    'verifyStatus',
+    'verifyUpgrade',
+    'verifyAccept',
+    'selectSubprotocol',
+    'selectExtensions',
+  ])('a %s that is stricter refuses what was known to be good', async (hook) => {
+    const { server } = await answered();
+    const strict = (): never => {
+      throw new HandShakeError('ERR_HANDSHAKE_STATUS', 'too strict');
+    };
+
+    for (const when of ['request', 'response'] as const) {
+      const aws = new (withHands((hands) => {
+        hands.on(when, () => Object.defineProperty(hands, hook, { value: strict }));
+      }))(server.url);
+      await failure(aws, HandShakeError);
+    }
+  });
+
+  test('a hook of the class itself is asked each time, and no more once it is put back', async () => {
+    const { server, requests } = await answered();
+    let asked = 0;
+    const own = HandShake.prototype as unknown as { requestHeaders: () => [string, string][] };
+    const original = own.requestHeaders;
+    const patched = jest.spyOn(own, 'requestHeaders').mockImplementation(function (
+      this: HandShake,
+    ) {
+      return [...original.call(this as never), ['traceparent', `t${++asked}`]];
+    });
+
+    await opens(server);
+    await opens(server);
+    patched.mockRestore();
+    await opens(server);
+
+    expect(requests.slice(2).map((one) => fieldOf(one, 'traceparent'))).toEqual([
+      't1',
+      't2',
+      undefined,
+    ]);
+  });
+
+  test('what a listener reads or changes is not kept', async () => {
+    const { server } = await answered();
+    for (let i = 0; i < 2; i++) {
+      const aws = new (withHands((hands) => {
+        hands.on('response', (response) => {
+          (response.headers as Record<string, string>)['x-mine'] = '1';
+        });
+      }))(server.url);
+      await aws.createConnection();
+      expect(aws.response!.headers).not.toHaveProperty('x-mine');
+      aws.terminate();
+    }
+  });
+});
+
 test('a remote that is changed between two handshakes is asked for what it says then', async () => {
   const { server, requests } = await answered();
   const { connect } = await import('node:net');
@@ -280,4 +394,34 @@ test('a remote that is changed between two handshakes is asked for what it says 
   }
 
   expect(requests.slice(2).map((one) => one.split(' ')[1])).toEqual(['/a', '/b']);
+});
+
+test('what came in the same read as an answer is not kept by it', async () => {
+  const greeting = text('g'.repeat(60_000));
+  const server = await RawServer.listen(async (socket) => {
+    const head = await readHead(socket);
+    socket.write(Buffer.concat([Buffer.from(usual(head)), greeting]));
+  });
+
+  const { lines, stderr } = await runChild(
+    `
+    const all = [];
+    const heap = () => { global.gc(); global.gc(); return process.memoryUsage().heapUsed; };
+    const open = async () => {
+      const one = await lib.AioWebSocket.connect(aws.url);
+      await one.manipulator.receive();
+      all.push(one);
+    };
+    for (let i = 0; i < 20; i++) await open();
+    const before = heap();
+    for (let i = 0; i < 40; i++) await open();
+    print(String((heap() - before) / 40));
+    for (const one of all) one.terminate();
+    `,
+    server.url,
+    { flags: ['--expose-gc'] },
+  );
+
+  expect(stderr).toBe('');
+  expect(Number(lines[0])).toBeLessThan(20_000);
 });

@@ -374,7 +374,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   #connect(attempt: OpeningAttempt): Duplex | Promise<Duplex> {
     const { remote } = this;
     // A signal is made only for those who open a transport in their own way.
-    return this.openTransport === AioWebSocket.prototype.openTransport
+    return isOwn(this, 'openTransport')
       ? openTransport(remote, this.options, attempt)
       : this.openTransport(remote, attempt._abortSignal);
   }
@@ -382,10 +382,10 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   #talk(transport: Duplex, response: HandShakeResponse, deflate?: Deflate): void {
     const c = coreOf(this);
     // Idle connections are many: what is not overridden takes no memory.
-    if (this.beforeClose !== AioWebSocket.prototype.beforeClose) {
+    if (!isOwn(this, 'beforeClose')) {
       c._beforeClose = (code, reason) => this.beforeClose(code, reason);
     }
-    if (this.afterClose !== AioWebSocket.prototype.afterClose) {
+    if (!isOwn(this, 'afterClose')) {
       c._afterClose = (info) => this.afterClose(info);
     }
     c._deflate = deflate;
@@ -436,6 +436,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 }
 
 const NO_OPTIONS = Object.freeze({});
+
+type Hooks = Record<'openTransport' | 'beforeClose' | 'afterClose', unknown>;
+
+/** Whether a hook is not overridden. Not in the class, which would be named otherwise in dist/. */
+const isOwn = (aws: unknown, hook: keyof Hooks): boolean =>
+  (aws as Hooks)[hook] === (AioWebSocket.prototype as unknown as Hooks)[hook];
 
 /** Options of {@link AioWebSocket.connect}. */
 export interface ConnectOptions extends AioWebSocketOptions {

@@ -52,11 +52,10 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
  */
 interface Exchange {
   readonly _remote: Remote;
-  readonly _numbers: Numbers;
   /** The request before and behind the key. */
   readonly _request: readonly string[];
-  /** The answer that was found good last, before and behind what it makes of the key. */
-  _answer: readonly string[] | undefined;
+  /** The digest of the answer that was found good last. */
+  _answer: string | undefined;
 }
 
 let latest: Exchange | undefined;
@@ -152,9 +151,15 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
         throw lost(untouched, cause);
       },
     );
+    // Whoever is told may change it, or us.
+    const exchange = this.#isOurs ? this.#exchange : undefined;
     tell(this, 'response', response);
-    const refused = response === known ? undefined : this.#judge(response);
-    if (refused) throw await refused;
+    if (!exchange || response !== known) {
+      const refused = this.#judge(response);
+      if (refused) throw await refused;
+      if (exchange) exchange._answer = this.#digest(response._text);
+    }
+    response._rest();
     this.#forget();
     return response;
   }
@@ -173,12 +178,6 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     this.verifyAccept(response);
     const subprotocol = this.selectSubprotocol(response);
     const extensions = this.selectExtensions(response);
-    if (this.#exchange) {
-      // With nothing asked for, nothing was chosen: the same answer is as good for others.
-      const halves = response._split(acceptOf(this.#key));
-      this.#exchange._answer = halves.length === 2 ? halves : undefined;
-    }
-    response._rest();
     response.subprotocol = subprotocol;
     response.extensions = extensions;
     return undefined;
@@ -191,26 +190,43 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     this.#exchange = undefined;
   }
 
-  /** What to say where all of it is our own work, which our tests have checked. */
+  /** Whether nobody has a hand in it but us, whose work our tests have checked. */
+  get #isOurs(): boolean {
+    return (
+      isPlain(this.remote, this.options) &&
+      this.listenerCount('response') === 0 &&
+      HOOKS.every((hook, i) => this[hook] === OWN_HOOKS[i])
+    );
+  }
+
+  /** What to say where nothing is asked for but a connection. */
   #plainExchange(): Exchange | undefined {
     const { remote } = this;
-    const ours =
-      Object.getPrototypeOf(this) === HandShake.prototype &&
-      Object.values(this).every((one) => typeof one !== 'function');
     // Who made the remote themselves may change it.
-    if (!ours || !isPlain(remote, this.options) || !Object.isFrozen(remote)) return undefined;
-    if (latest?._remote !== remote || latest._numbers !== this.#numbers) {
+    if (!this.#isOurs || !Object.isFrozen(remote)) return undefined;
+    if (latest?._remote !== remote) {
       const _request = (this.shakeHeaders() as string).split(this.#key);
-      latest = { _remote: remote, _numbers: this.#numbers, _request, _answer: undefined };
+      latest = { _remote: remote, _request, _answer: undefined };
     }
     return latest;
   }
 
-  /** The answer, where it is to the byte the one that was found good last, but for our key's part. */
+  /** The answer, where it is but for our key's part the one that was found good last. */
   #recognize(chunk: Buffer): Answer | undefined {
-    const expected = this.#exchange?._answer?.join(acceptOf(this.#key));
-    if (expected === undefined || expected !== chunk.toString('latin1')) return undefined;
-    return new Answer(101)._complete(expected, NOTHING);
+    const expected = this.#exchange?._answer;
+    const text = expected && chunk.toString('latin1');
+    return text && this.#digest(text) === expected
+      ? new Answer(101)._complete(text, NOTHING)
+      : undefined;
+  }
+
+  /** What stands for an answer, which is not kept: it may hold secrets. */
+  #digest(text: string): string | undefined {
+    const { maxHeadBytes, maxHeadFields } = this.#numbers;
+    const halves = text.split(acceptOf(this.#key));
+    return halves.length === 2
+      ? hash('sha256', [...halves, maxHeadBytes, maxHeadFields].join('\0'), 'base64')
+      : undefined;
   }
 
   // ---- hooks: the request ----
@@ -314,8 +330,31 @@ function newKey(): string {
   return NONCE_BYTES.toString('base64');
 }
 
-/** What the server makes of a key (RFC 6455 section 4.2.2). */
-const acceptOf = (key: string): string => hash('sha1', key + GUID, 'base64');
+const HOOKS = [
+  'shakeHeaders',
+  'requestHeaders',
+  'requestLine',
+  'createKey',
+  'verifyStatus',
+  'verifyUpgrade',
+  'verifyAccept',
+  'selectSubprotocol',
+  'selectExtensions',
+] as const;
+/** As they are when they are loaded: whoever puts others in their place is heard. */
+const OWN_HOOKS = HOOKS.map((hook) => (HandShake.prototype as unknown as Hooks)[hook]);
+
+type Hooks = Record<(typeof HOOKS)[number], unknown>;
+
+let latestKey = '';
+let latestAccept = '';
+
+/** What the server makes of a key (RFC 6455 section 4.2.2); asked for several times in a row. */
+function acceptOf(key: string): string {
+  if (key !== latestKey) latestAccept = hash('sha1', key + GUID, 'base64');
+  latestKey = key;
+  return latestAccept;
+}
 
 function wrongField(
   code: Parameters<typeof refusal>[0],

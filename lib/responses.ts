@@ -86,9 +86,9 @@ export class Answer implements HandShakeResponse {
     return this;
   }
 
-  /** What is before and behind something in it. */
-  _split(by: string): string[] {
-    return this.#text.split(by);
+  /** As it came, once it is whole. */
+  get _text(): string {
+    return this.#text;
   }
 
   /** It has been judged: what its text tells is taken from there again when somebody asks. */
@@ -164,7 +164,9 @@ export function responseReader({
       if (status === 101 || status > 199) {
         const behind = chunk.length - (text.length - next);
         const head = behind < chunk.length ? Buffer.from(chunk.subarray(behind)) : NOTHING;
-        return answer!._complete(text.slice(0, next), head);
+        // A copy: a slice would keep alive all that came in the same read.
+        const own = Buffer.from(text.slice(0, next), 'latin1').toString('latin1');
+        return answer!._complete(own, head);
       }
       text = text.slice(next);
       left -= next;

@@ -27,22 +27,26 @@ export async function useArrows(code) {
  * @returns {statement is ts.FunctionDeclaration & { name: ts.Identifier, body: ts.Block }}
  */
 function isPlain(statement) {
-  return ts.isFunctionDeclaration(statement) && !statement.asteriskToken && !hasOwnScope(statement);
+  return (
+    ts.isFunctionDeclaration(statement) &&
+    !statement.asteriskToken &&
+    (statement.modifiers ?? []).every(({ kind }) => kind === ts.SyntaxKind.AsyncKeyword) &&
+    !hasOwnScope(statement)
+  );
 }
 
 /**
  * @param {ts.Node} node
- * @returns {boolean} whether it speaks of `this` or `arguments`
+ * @returns {boolean} whether it speaks of `this`, `arguments` or `new.target`
  */
 function hasOwnScope(node) {
-  if (node.kind === ts.SyntaxKind.ThisKeyword) return true;
+  if (node.kind === ts.SyntaxKind.ThisKeyword || ts.isMetaProperty(node)) return true;
   if (ts.isIdentifier(node) && node.text === 'arguments') return true;
   return ts.forEachChild(node, hasOwnScope) ?? false;
 }
 
 /** @param {ts.FunctionDeclaration & { name: ts.Identifier, body: ts.Block }} declaration */
 function arrowOf({ name, parameters, body, modifiers }) {
-  const isAsync = modifiers?.some(({ kind }) => kind === ts.SyntaxKind.AsyncKeyword);
   const list = parameters.map((parameter) => parameter.getText()).join(',');
-  return `var ${name.text}=${isAsync ? 'async' : ''}(${list})=>${body.getText()};`;
+  return `var ${name.text}=${modifiers ? 'async' : ''}(${list})=>${body.getText()};`;
 }

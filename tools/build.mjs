@@ -133,7 +133,7 @@ async function joinModules(folder) {
   await bundle({ ...settings, entryPoints, format: 'cjs', outdir: join(folder, 'cjs') });
   for (const format of ['esm', 'cjs']) {
     const file = join(folder, format, 'index.js');
-    writeFileSync(file, markEnumerations(await useArrows(readFileSync(file, 'utf8'))));
+    writeFileSync(file, markPure(await useArrows(readFileSync(file, 'utf8'))));
   }
   for (const { entryPoint = '', exports: names } of Object.values(metafile.outputs)) {
     const name = entryPoint.replace(/^lib\/|\.ts$/g, '');
@@ -151,12 +151,12 @@ async function joinModules(folder) {
 
 /**
  * esbuild takes out the white space and with it the word that nothing is lost with an enumeration
- * that nobody uses: bundlers leave those out then.
+ * that nobody uses: bundlers leave those out then. The same goes for what is looked up of a class.
  *
  * @param {string} code
  */
-function markEnumerations(code) {
-  return code.replace(/=(?=\((\w+)=>\(\1\[\1\.)/g, '=/* @__PURE__ */');
+function markPure(code) {
+  return code.replace(/=(?=\((\w+)=>\(\1\[\1\.|HOOKS\.map\()/g, '=/* @__PURE__ */');
 }
 
 /**

@@ -84,10 +84,14 @@ async function loadAll(project) {
     `import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);
 for (const entry of ${JSON.stringify(entries)}) {
-  const imported = Object.keys(await import(entry)).sort().join();
+  const found = await import(entry);
+  const imported = Object.keys(found).sort().join();
   const required = Object.keys(require(entry)).sort().join();
   if (imported === '') throw new Error(entry + ' exports nothing');
   if (imported !== required) throw new Error(entry + ': ' + imported + ' but ' + required);
+  for (const [name, one] of [...Object.entries(found), ...Object.entries(require(entry))]) {
+    if (typeof one === 'function' && one.name !== name) throw new Error(name + ' is named ' + one.name);
+  }
 }
 if (typeof (await import('${manifest.name}')).AioWebSocket !== 'function') throw new Error('no AioWebSocket');
 require('${manifest.name}/package.json');
