@@ -1,10 +1,32 @@
 /** What goes to a socket's handle, past its stream. */
-import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { createHook } from 'node:async_hooks';
+import { once, type EventEmitter } from 'node:events';
+import { Socket } from 'node:net';
 import type * as Library from 'aiowebsocket';
-import type { AioWebSocket } from 'aiowebsocket';
+import type { AioWebSocket, AioWebSocketOptions } from 'aiowebsocket';
+import { slabsLeft } from 'aiowebsocket/masks';
+import { SLABS } from 'aiowebsocket/wasm';
 import { atEnd } from './helpers/cleanup.js';
-import { eventually, listen, open, Opcode, type Pair, type Peer } from './helpers/peer.js';
+import {
+  eventually,
+  listen,
+  open,
+  Opcode,
+  ping,
+  text,
+  type Pair,
+  type Peer,
+} from './helpers/peer.js';
+
+interface Request {
+  handle?: Handle;
+  oncomplete: (status: number) => void;
+  getAsyncId: () => number;
+}
+
+interface Handle {
+  writeBuffer: (request: Request, bytes: Buffer) => number;
+}
 
 /** Fits into a slab, and is sent at once. */
 const SIZE = 60_000;
@@ -12,12 +34,25 @@ const SIZE = 60_000;
 const message = (i: number): Buffer => Buffer.alloc(SIZE, i);
 
 /** A connection whose first message is through: with it is learned how the handle is written to. */
-async function opened(): Promise<Pair> {
-  const pair = await open();
+async function opened(options: AioWebSocketOptions = {}): Promise<Pair> {
+  const pair = await open(options);
   void pair.converse.send('first');
   await pair.peer.until(() => pair.peer.frames.length === 1);
   pair.peer.frames.length = 0;
   return pair;
+}
+
+/** One of a library that is loaded anew. */
+function fresh(uri: string): AioWebSocket {
+  let aws!: AioWebSocket;
+  jest.isolateModules(() => {
+    const library = jest.requireActual<typeof Library>('aiowebsocket');
+    aws = new library.AioWebSocket(uri);
+  });
+  atEnd(() => {
+    aws.terminate();
+  });
+  return aws;
 }
 
 /** Sends messages to a peer that does not read, one a turn, until one has to wait. */
@@ -80,17 +115,135 @@ test.each(['waits', 'is sent'])(
   },
 );
 
-test('who replaces the write method of the socket is asked to write', async () => {
-  const { aws, converse, peer } = await opened();
-  const write = jest.spyOn(aws.transport!, 'write');
+test('those who wait for room are told when the kernel takes all at once', async () => {
+  const { aws, converse } = await opened({ highWaterMark: 10 });
+  const drained = once(aws as unknown as EventTarget & EventEmitter, 'drain');
 
-  for (const text of ['one', 'two']) {
-    void converse.send(text);
-    expect((await peer.next()).payload.toString()).toBe(text);
+  await Promise.all([converse.send('x'.repeat(100)), converse.send('y'.repeat(100))]);
+
+  await drained;
+  expect(aws.bufferedAmount).toBe(0);
+});
+
+test('a pong that had to wait for room is sent once there is some', async () => {
+  const { aws, converse, peer } = await opened({ highWaterMark: 10 });
+  aws.on('message', () => void converse.send('more than there is room for'));
+
+  peer.send(text('now'), ping('still there?'));
+
+  await peer.until(() => peer.payloads(Opcode.pong).length > 0);
+  expect(peer.payloads(Opcode.pong)).toEqual(['still there?']);
+});
+
+test('memory is lent until the callback, also where the kernel has taken all before', async () => {
+  const { aws, converse, peer } = await opened();
+  const { _handle: handle } = aws.transport as unknown as { _handle: Handle };
+  const { writeBuffer } = handle;
+  // As by libuv where the kernel takes nothing at first, and all of it right after: told late.
+  const late: (() => void)[] = [];
+  handle.writeBuffer = (request, bytes) => {
+    // Those of the stream know their handle.
+    if (request.handle) return writeBuffer.call(handle, request, bytes);
+    request.getAsyncId = () => 1;
+    late.push(() => {
+      request.oncomplete(0);
+    });
+    return writeBuffer.call(handle, new (request.constructor as new () => Request)(), bytes);
+  };
+
+  for (let i = 0; i < 3; i++) {
+    void converse.send(message(i));
+    await new Promise(setImmediate);
+  }
+  const before = [late.length, slabsLeft(), aws.bufferedAmount];
+  late.shift()!();
+  const after = [late.length, slabsLeft(), aws.bufferedAmount];
+  void converse.send(message(3));
+  await new Promise(setImmediate);
+
+  expect(before).toEqual([1, SLABS - 1, SIZE + 8]);
+  expect(after).toEqual([0, SLABS, 0]);
+  expect(late).toHaveLength(1);
+  late.shift()!();
+  await peer.until(() => peer.frames.length === 4);
+  peer.frames.forEach(({ payload }, i) => {
+    expect(payload.equals(message(i))).toBe(true);
+  });
+});
+
+test('who sends when told of a request by async_hooks gets one of their own', async () => {
+  const { aws, peer } = await opened();
+  const other = await opened();
+  let asked = 0;
+  const hook = createHook({
+    init(_id, type) {
+      if (type === 'WRITEWRAP' && asked++ === 0) void other.converse.send(message(77));
+    },
+  });
+
+  hook.enable();
+  const filled = await fill(aws, peer);
+  hook.disable();
+  void other.converse.send(message(78));
+
+  await other.peer.until(() => other.peer.frames.length === 2);
+  expect(other.peer.frames.map(({ payload }) => payload[0])).toEqual([77, 78]);
+  expect(other.aws.bufferedAmount).toBe(0);
+  peer.socket.resume();
+  await peer.until(() => peer.frames.length === filled);
+  expect(asked).toBeGreaterThan(0);
+});
+
+test('who replaces the write method of the socket is asked to write, and may do it later', async () => {
+  const { aws, converse, peer } = await opened();
+  const transport = aws.transport!;
+  const write = transport.write.bind(transport);
+  const sizes: number[] = [];
+  transport.write = ((bytes: Buffer, done: () => void) => {
+    sizes.push(bytes.length);
+    setImmediate(() => write(bytes, done));
+    return true;
+  }) as typeof write;
+
+  for (let i = 0; i < 3; i++) {
+    void converse.send(message(i));
+    await Promise.resolve();
   }
 
-  expect(write.mock.calls.map(([bytes]) => (bytes as Buffer).length)).toEqual([9, 9]);
+  await peer.until(() => peer.frames.length === 3);
+  peer.frames.forEach(({ payload }, i) => {
+    expect(payload.equals(message(i))).toBe(true);
+  });
+  expect(sizes).toEqual(expect.arrayContaining([SIZE + 8]));
 });
+
+test.each(['before', 'after'])(
+  'so is who replaces that of all sockets, %s it is loaded',
+  async (when) => {
+    const server = await listen();
+    const sizes: number[] = [];
+    const { write } = Socket.prototype;
+    const replace = (): void => {
+      Socket.prototype.write = function (this: Socket, ...args: unknown[]) {
+        if (Buffer.isBuffer(args[0])) sizes.push(args[0].length);
+        return Reflect.apply(write, this, args) as boolean;
+      };
+      atEnd(() => Reflect.deleteProperty(Socket.prototype, 'write'));
+    };
+
+    if (when === 'before') replace();
+    const aws = fresh(server.uri);
+    await aws.createConnection();
+    const peer = await server.accept();
+    for (let i = 0; i < 2; i++) {
+      void aws.manipulator.send('seen');
+      await peer.until(() => peer.frames.length === i + 1);
+      if (when === 'after') replace();
+    }
+
+    expect(sizes.filter((size) => size === 2 + 4 + 4).length).toBe(when === 'after' ? 1 : 2);
+  },
+);
 
 test('sending is no silence to the time-out of the socket', async () => {
   const { aws, converse, peer } = await opened();
@@ -117,14 +270,7 @@ test('by documented means alone, all goes through the stream', async () => {
   const server = await listen();
   process.env['AIOWEBSOCKET_DOCUMENTED'] = '1';
   atEnd(() => Reflect.deleteProperty(process.env, 'AIOWEBSOCKET_DOCUMENTED'));
-  let aws!: AioWebSocket;
-  jest.isolateModules(() => {
-    const { AioWebSocket: Documented } = jest.requireActual<typeof Library>('aiowebsocket');
-    aws = new Documented(server.uri);
-  });
-  atEnd(() => {
-    aws.terminate();
-  });
+  const aws = fresh(server.uri);
   await aws.createConnection();
   const peer = await server.accept();
   void aws.manipulator.send('first');

@@ -2,7 +2,7 @@
  * A connection at work: what the codec and the transport tell it, and which file does what about it.
  * @packageDocumentation
  */
-import { Buffer } from './builtins.js';
+import { Buffer, nextTick } from './builtins.js';
 import { payPong, takePing, takePong } from './alives.js';
 import { broken, end, fail, finish, takeClose } from './closings.js';
 import { Connection, tellAll } from './connections.js';
@@ -21,6 +21,11 @@ export class Core extends Connection implements FramesHost {
   override _onTaken(): void {
     payPong(this);
     if (relieve(this)) tellAll(this, 'drain');
+  }
+
+  override _onSent(): void {
+    // Whoever waits may send again: not within the call that has sent.
+    if (this._drains ?? this._owedPong) nextTick(tellTaken, this);
   }
 
   override _onChunk(chunk: Buffer): unknown {
@@ -69,6 +74,10 @@ export class Core extends Connection implements FramesHost {
     takeClose(this, code, reason);
   }
 }
+
+const tellTaken = (c: Core): void => {
+  c._tellTaken();
+};
 
 /**
  * Joins a connection with its codec and its transport, and begins to read in the next turn of the

@@ -32,7 +32,7 @@ export interface HandleOwner extends Duplex {
 }
 
 /** What a request of Node's own is like: its class cannot be had in another way. */
-let model: { _Request: new () => WriteRequest; _onComplete: unknown } | undefined;
+let model: { _Request: new () => WriteRequest; _onComplete: unknown } | false | undefined;
 /** A request that nobody uses. */
 let spare: WriteRequest | undefined;
 
@@ -44,19 +44,24 @@ let spare: WriteRequest | undefined;
 export function writePast(socket: HandleOwner, bytes: Buffer): WriteRequest | true | undefined {
   const { _handle: handle } = socket;
   if (!handle?.writeBuffer) return undefined;
-  if (!model) {
-    if (!documented()) learn(handle);
-    return undefined;
+  if (model === undefined) {
+    if (documented()) model = false;
+    else learn(handle);
   }
-  const request = (spare ??= new model._Request());
+  if (!model) return undefined;
+  // Not for whoever is told of a request (async_hooks), and writes.
+  const request = spare ?? new model._Request();
+  spare = undefined;
   // What fails here fails for the stream as well, and it tells.
   if (handle.writeBuffer(request, bytes) !== 0) return undefined;
   socket._unrefTimer?.();
-  if (request.getAsyncId!() <= 0) return true;
-  spare = undefined;
-  const oncomplete = model._onComplete;
-  // The bytes live as long as the request.
-  return Object.assign(request, { handle, oncomplete, buffer: bytes });
+  if (request.getAsyncId!() > 0) {
+    const oncomplete = model._onComplete;
+    // The bytes live as long as the request.
+    return Object.assign(request, { handle, oncomplete, buffer: bytes });
+  }
+  spare = request;
+  return true;
 }
 
 /** Looks at the next request that Node makes. */

@@ -27,6 +27,8 @@ export interface OpenContext {
 
 let net: typeof Net | undefined;
 let tls: typeof Tls | undefined;
+/** What writes for a socket, if nobody has put another method in its place. */
+let nativeWrite: unknown;
 
 /** Owns a socket made here, until its connection takes it over. */
 class Opener implements TransportOwner {
@@ -107,6 +109,7 @@ export async function openTransport(
   const { localAddress } = options;
   // Loaded only when used: importing this package costs neither.
   net ??= await import('node:net');
+  nativeWrite ??= (Object.getPrototypeOf(net.Socket.prototype) as { write: unknown }).write;
   const { connect } = ssl ? (tls ??= await import('node:tls')) : net;
   context._signal?.throwIfAborted();
   if (localAddress && !net.isIP(localAddress)) {
@@ -195,7 +198,7 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   _lends = false;
   _lent: (() => void) | undefined;
   _written = 0;
-  /** Bytes written past the stream that the kernel could not take at once. */
+  /** Bytes written past the stream that the kernel has not taken at once. */
   _past = 0;
   /** Made with the first write. */
   _onWritten: (() => void) | undefined;
@@ -206,6 +209,13 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   abstract _onClose(): void;
   /** Something that was written has been taken. */
   abstract _onTaken(): void;
+  /** It has been taken at once. */
+  abstract _onSent(): void;
+
+  /** Who replaces the write method of the socket may keep what it is given. */
+  get _mayLend(): boolean {
+    return this._lends && this._transport.write === nativeWrite;
+  }
 
   /** Takes the transport over: is told of its end, and later given what it reads. */
   _own(): void {
@@ -248,22 +258,23 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   write(bytes: Buffer, free: () => void): boolean {
     const transport = this._transport;
     const past =
-      this._lends &&
-      !this._lent &&
+      this._mayLend &&
+      this._past + transport.writableLength === 0 &&
       transport.writable &&
-      transport.writableLength === 0 &&
-      transport.write === net!.Socket.prototype.write &&
       !('encrypted' in transport) &&
       writePast(transport, bytes);
     if (!past) return this.writev([bytes], free);
-    if (past === true) return true;
-    const onWritten = (this._onWritten ??= this._makeOnWritten());
-    this._lent = free;
-    this._past = (transport as HandleOwner)._handle!.writeQueueSize!;
+    if (past === true) {
+      this._onSent();
+      return true;
+    }
+    // All of it until its callback: only then the kernel no longer reads them.
+    this._past = bytes.length;
     past.callback = (error) => {
       this._past = 0;
+      free();
       if (error) transport.destroy(error);
-      onWritten();
+      this._tellTaken();
     };
     return false;
   }
@@ -272,9 +283,10 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   writev(pieces: readonly Buffer[], free: () => void): boolean {
     const transport = this._transport;
     if (!transport.writable) return true;
+    const lends = this._mayLend;
     const onWritten = (this._onWritten ??= this._makeOnWritten());
     // A `drain` is told before what was lent has come back.
-    const waits = this._lends && (transport.writableLength > 0 || this._lent !== undefined);
+    const waits = lends && (transport.writableLength > 0 || this._lent !== undefined);
     const taken = waits
       ? (): void => {
           free();
@@ -286,12 +298,12 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     try {
       pieces.forEach((bytes, i) => {
         this._written += bytes.length;
-        transport.write(this._lends ? bytes : Buffer.from(bytes), i < last ? undefined : taken);
+        transport.write(lends ? bytes : Buffer.from(bytes), i < last ? undefined : taken);
       });
     } finally {
       if (last > 0) transport.uncork();
     }
-    if (!this._lends) return true;
+    if (!lends) return true;
     if (!waits) {
       // For TCP, nothing waiting means that the kernel has taken it.
       if (transport.writableLength === 0 && !('encrypted' in transport)) return true;
@@ -305,15 +317,17 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     const release = (): void => {
       const free = this._lent;
       this._lent = undefined;
-      this._past = 0;
       free?.();
     };
     transport.once('close', release);
     return () => {
-      // What a destroyed stream gives back has not been taken; `close` follows.
-      if (transport.destroyed) return;
-      if (transport.writableLength + this._past === 0) release();
-      this._onTaken();
+      if (transport.writableLength === 0 && !transport.destroyed) release();
+      this._tellTaken();
     };
+  }
+
+  /** What a destroyed stream gives back has not been taken; `close` follows. */
+  _tellTaken(): void {
+    if (!this._transport.destroyed) this._onTaken();
   }
 }
