@@ -3,7 +3,7 @@ import { createHook } from 'node:async_hooks';
 import { once, type EventEmitter } from 'node:events';
 import { Socket } from 'node:net';
 import type * as Library from 'aiowebsocket';
-import type { AioWebSocket, AioWebSocketOptions } from 'aiowebsocket';
+import { SocketState, type AioWebSocket, type AioWebSocketOptions } from 'aiowebsocket';
 import { slabsLeft } from 'aiowebsocket/masks';
 import { SLABS } from 'aiowebsocket/wasm';
 import { atEnd } from './helpers/cleanup.js';
@@ -27,6 +27,10 @@ interface Request {
 interface Handle {
   writeBuffer: (request: Request, bytes: Buffer) => number;
 }
+
+/** From Node 26 on a socket makes no request for what it writes at once: the stream is as fast. */
+const requests = parseInt(process.versions.node) < 26;
+const testWithRequests = requests ? test : test.skip;
 
 /** Fits into a slab, and is sent at once. */
 const SIZE = 60_000;
@@ -61,6 +65,7 @@ async function fill(aws: AioWebSocket, peer: Peer): Promise<number> {
   for (let i = 0; ; i++) {
     void aws.manipulator.send(message(i));
     if (aws.bufferedAmount > 0) return i + 1;
+    if (aws.state !== SocketState.opened) throw new Error('the connection has ended meanwhile');
     await new Promise(setImmediate);
   }
 }
@@ -78,7 +83,7 @@ test('what the kernel does not take at once is counted, and waits unharmed', asy
     await new Promise(setImmediate);
   }
 
-  expect(writableLength).toBe(0);
+  expect(writableLength === 0).toBe(requests);
   expect(waits).toBeLessThan(SIZE + 9);
   expect(aws.bufferedAmount).toBeGreaterThan(40 * SIZE);
   peer.socket.resume();
@@ -135,41 +140,44 @@ test('a pong that had to wait for room is sent once there is some', async () => 
   expect(peer.payloads(Opcode.pong)).toEqual(['still there?']);
 });
 
-test('memory is lent until the callback, also where the kernel has taken all before', async () => {
-  const { aws, converse, peer } = await opened();
-  const { _handle: handle } = aws.transport as unknown as { _handle: Handle };
-  const { writeBuffer } = handle;
-  // As by libuv where the kernel takes nothing at first, and all of it right after: told late.
-  const late: (() => void)[] = [];
-  handle.writeBuffer = (request, bytes) => {
-    // Those of the stream know their handle.
-    if (request.handle) return writeBuffer.call(handle, request, bytes);
-    request.getAsyncId = () => 1;
-    late.push(() => {
-      request.oncomplete(0);
-    });
-    return writeBuffer.call(handle, new (request.constructor as new () => Request)(), bytes);
-  };
+testWithRequests(
+  'memory is lent until the callback, also where the kernel has taken all before',
+  async () => {
+    const { aws, converse, peer } = await opened();
+    const { _handle: handle } = aws.transport as unknown as { _handle: Handle };
+    const { writeBuffer } = handle;
+    // As by libuv where the kernel takes nothing at first, and all of it right after: told late.
+    const late: (() => void)[] = [];
+    handle.writeBuffer = (request, bytes) => {
+      // Those of the stream know their handle.
+      if (request.handle) return writeBuffer.call(handle, request, bytes);
+      request.getAsyncId = () => 1;
+      late.push(() => {
+        request.oncomplete(0);
+      });
+      return writeBuffer.call(handle, new (request.constructor as new () => Request)(), bytes);
+    };
 
-  for (let i = 0; i < 3; i++) {
-    void converse.send(message(i));
+    for (let i = 0; i < 3; i++) {
+      void converse.send(message(i));
+      await new Promise(setImmediate);
+    }
+    const before = [late.length, slabsLeft(), aws.bufferedAmount];
+    late.shift()!();
+    const after = [late.length, slabsLeft(), aws.bufferedAmount];
+    void converse.send(message(3));
     await new Promise(setImmediate);
-  }
-  const before = [late.length, slabsLeft(), aws.bufferedAmount];
-  late.shift()!();
-  const after = [late.length, slabsLeft(), aws.bufferedAmount];
-  void converse.send(message(3));
-  await new Promise(setImmediate);
 
-  expect(before).toEqual([1, SLABS - 1, SIZE + 8]);
-  expect(after).toEqual([0, SLABS, 0]);
-  expect(late).toHaveLength(1);
-  late.shift()!();
-  await peer.until(() => peer.frames.length === 4);
-  peer.frames.forEach(({ payload }, i) => {
-    expect(payload.equals(message(i))).toBe(true);
-  });
-});
+    expect(before).toEqual([1, SLABS - 1, SIZE + 8]);
+    expect(after).toEqual([0, SLABS, 0]);
+    expect(late).toHaveLength(1);
+    late.shift()!();
+    await peer.until(() => peer.frames.length === 4);
+    peer.frames.forEach(({ payload }, i) => {
+      expect(payload.equals(message(i))).toBe(true);
+    });
+  },
+);
 
 test('who sends when told of a request by async_hooks gets one of their own', async () => {
   const { aws, peer } = await opened();
@@ -266,13 +274,35 @@ test('sending is no silence to the time-out of the socket', async () => {
   expect(peer.frames.length).toBeGreaterThan(1);
 });
 
-test('by documented means alone, all goes through the stream', async () => {
+test.each<[string, (aws: AioWebSocket) => void]>([
+  [
+    'by documented means alone',
+    () => {
+      process.env['AIOWEBSOCKET_DOCUMENTED'] = '1';
+      atEnd(() => Reflect.deleteProperty(process.env, 'AIOWEBSOCKET_DOCUMENTED'));
+    },
+  ],
+  [
+    'where requests are not what they were',
+    (aws) => {
+      const { _handle: handle } = aws.transport as unknown as { _handle: Handle };
+      const shared = Object.getPrototypeOf(Object.getPrototypeOf(handle)) as Handle;
+      const { writeBuffer } = shared;
+      shared.writeBuffer = function (request, bytes) {
+        Object.defineProperty(Object(request), 'getAsyncId', { value: undefined });
+        return writeBuffer.call(this, request, bytes);
+      };
+      atEnd(() => {
+        shared.writeBuffer = writeBuffer;
+      });
+    },
+  ],
+])('%s, all goes through the stream', async (_how, prepare) => {
   const server = await listen();
-  process.env['AIOWEBSOCKET_DOCUMENTED'] = '1';
-  atEnd(() => Reflect.deleteProperty(process.env, 'AIOWEBSOCKET_DOCUMENTED'));
   const aws = fresh(server.uri);
   await aws.createConnection();
   const peer = await server.accept();
+  prepare(aws);
   void aws.manipulator.send('first');
 
   const filled = await fill(aws, peer);

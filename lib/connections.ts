@@ -204,8 +204,10 @@ export const sendable = (c: Connection): boolean => !c._begun && (!c._called || 
 
 /** Bytes that wait to be sent. */
 export const buffered = (c: Connection): number =>
-  // Until it is open there is nothing to send, nor anything to send it with.
-  (c._frames as Frames | undefined) ? c._frames.pending + c._transport.writableLength + c._past : 0;
+  // Until it is open there is nothing to send; a stream that is gone may still count in Node 20.12.
+  (c._frames as Frames | undefined) && !c._finished
+    ? c._frames.pending + c._transport.writableLength + c._past
+    : 0;
 
 /** Whether more bytes wait to be sent than should. */
 export const crowded = (c: Connection): boolean => buffered(c) > c._numbers.highWaterMark;

@@ -21,7 +21,7 @@ export interface Handle {
   readonly bytesWritten?: number;
   /** Bytes that the kernel has not taken yet. */
   readonly writeQueueSize?: number;
-  writeBuffer?: (request: WriteRequest, bytes: Buffer) => number;
+  writeBuffer?: (request: WriteRequest | null, bytes: Buffer) => unknown;
 }
 
 /** A stream that may have a handle. */
@@ -64,13 +64,16 @@ export function writePast(socket: HandleOwner, bytes: Buffer): WriteRequest | tr
   return true;
 }
 
-/** Looks at the next request that Node makes. */
+/** Looks at the next write of Node's own. From Node 26 on it needs no requests, nor this. */
 function learn(handle: Handle): void {
   handle.writeBuffer = (request, bytes) => {
-    const { constructor, oncomplete } = request;
-    const _Request = constructor as new () => WriteRequest;
-    if (typeof request.getAsyncId === 'function') model = { _Request, _onComplete: oncomplete };
     delete handle.writeBuffer;
-    return handle.writeBuffer!(request, bytes);
+    const result = handle.writeBuffer!(request, bytes);
+    model = typeof request?.getAsyncId === 'function' &&
+      typeof result === 'number' && {
+        _Request: request.constructor as new () => WriteRequest,
+        _onComplete: request.oncomplete,
+      };
+    return result;
   };
 }
