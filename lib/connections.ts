@@ -69,7 +69,8 @@ export abstract class Connection extends Transporter {
   _state = SocketState.zero;
   /** Who emits its events. */
   _emitters: Audience[];
-  _info: CloseInfo | undefined;
+  /** Set at the end alone: no room is kept for it, for idle connections are many. */
+  declare _info: CloseInfo | undefined;
   _closed: Promise<CloseInfo> | undefined;
   _settle: ((info: CloseInfo) => void) | undefined;
   /** Whether the process lives on for it. */

@@ -74,10 +74,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** The fields of the request that was sent: what the answer is judged against. */
   #sent: HeaderList = NO_HEADERS;
   #requestLine: string | undefined;
-  #key = '';
   #exchange: Exchange | undefined;
   /** @internal Why the server's answer was refused, while its body is read. */
-  _refused: Promise<HandShakeError> | undefined;
+  declare _refused: Promise<HandShakeError> | undefined;
   /** @internal What of permessage-deflate was agreed on. */
   _deflate: DeflateParameters | undefined;
 
@@ -119,9 +118,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     let head: string;
     const exchange = (this.#exchange = this.#plainExchange());
     if (exchange) {
-      this.#key = newKey();
-      this.#sent = [[KEY, this.#key]];
-      head = exchange._request.join(this.#key);
+      const key = newKey();
+      this.#sent = [[KEY, key]];
+      head = exchange._request.join(key);
     } else {
       const composed = this.shakeHeaders();
       head = typeof composed === 'string' ? composed : await composed;
@@ -183,10 +182,13 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     return undefined;
   }
 
+  get #accept(): string {
+    return acceptOf(header(this.#sent, KEY) ?? '');
+  }
+
   /** What has been judged is let go of: connections that stay open are many. */
   #forget(): void {
     this.#sent = NO_HEADERS;
-    this.#key = '';
     this.#exchange = undefined;
   }
 
@@ -205,8 +207,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     // Who made the remote themselves may change it.
     if (!this.#isOurs || !Object.isFrozen(remote)) return undefined;
     if (latest?._remote !== remote) {
-      const _request = (this.shakeHeaders() as string).split(this.#key);
-      latest = { _remote: remote, _request, _answer: undefined };
+      const head = this.shakeHeaders() as string;
+      const key = header(checkHead(head), KEY)!;
+      latest = { _remote: remote, _request: head.split(key), _answer: undefined };
     }
     return latest;
   }
@@ -223,7 +226,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** What stands for an answer, which is not kept: it may hold secrets. */
   #digest(text: string): string | undefined {
     const { maxHeadBytes, maxHeadFields } = this.#numbers;
-    const halves = text.split(acceptOf(this.#key));
+    const halves = text.split(this.#accept);
     return halves.length === 2
       ? hash('sha256', [...halves, maxHeadBytes, maxHeadFields].join('\0'), 'base64')
       : undefined;
@@ -238,7 +241,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
   /** The fields of the request, in order. Extend: `[...super.requestHeaders(), ['X-A', 'b']]`. */
   protected requestHeaders(): HeaderList {
-    const head = requestFields(this.remote, this.options, () => (this.#key = this.createKey()));
+    const head = requestFields(this.remote, this.options, () => this.createKey());
     this.#requestLine = head.requestLine;
     return head.fields;
   }
@@ -272,7 +275,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
   /** @throws {HandShakeError} unless Sec-WebSocket-Accept answers our key, byte for byte */
   protected verifyAccept(response: HandShakeResponse): void {
-    const expected = acceptOf(header(this.#sent, KEY) ?? '');
+    const expected = this.#accept;
     if (header(response.rawHeaders, ACCEPT) !== expected) {
       throw wrongField('ACCEPT', response, ACCEPT, expected);
     }
