@@ -26,6 +26,7 @@ export function readUntil<T>(
   patience?: number,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
+    let reads = true;
     const settle = (result: () => T | undefined): void => {
       try {
         const got = result();
@@ -34,6 +35,7 @@ export function readUntil<T>(
       } catch (error) {
         reject(error);
       }
+      reads = false;
       clearTimeout(timer);
       if (giveBack) giveBack();
       else {
@@ -56,7 +58,7 @@ export function readUntil<T>(
     if (!giveBack) listen('on');
     if (transport.destroyed || transport.readableEnded) onEnd();
     else if (!giveBack) transport.resume();
-    else if (transport.readableLength > 0) onData(transport.read() as Buffer);
+    else while (reads && transport.readableLength > 0) onData(transport.read() as Buffer);
   });
 }
 

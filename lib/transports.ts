@@ -234,7 +234,8 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   _read(): void {
     const transport = this._transport;
     if (!this._lends) transport.on('data', (chunk: Buffer) => this._onChunk(chunk));
-    else if (transport.readableLength > 0) this._onChunk(transport.read() as Buffer);
+    // From Node 26 on, what waits is read piece by piece.
+    else while (transport.readableLength > 0) this._onChunk(transport.read() as Buffer);
   }
 
   /** Reads on. A socket of ours that nobody has paused reads since it is open. */

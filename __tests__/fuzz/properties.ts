@@ -272,7 +272,9 @@ async function judgeAnswer(bytes: Buffer, sizes: readonly number[]): Promise<Jud
   try {
     const { status, rawHeaders, subprotocol, extensions, head } = await within('it', result);
     // How much of what follows came with the head depends on the chunks.
-    const rest = Buffer.concat([head, (transport.read() as Buffer | null) ?? Buffer.alloc(0)]);
+    const pieces = [head];
+    while (transport.readableLength > 0) pieces.push(transport.read() as Buffer);
+    const rest = Buffer.concat(pieces);
     return { code: '', rest, response: { status, rawHeaders, subprotocol, extensions } };
   } catch (error) {
     if (!(error instanceof HandShakeError || error instanceof ConnectionError)) throw error;
