@@ -2,10 +2,12 @@
  * Builds lib/ into dist/esm (ES modules) and dist/cjs (CommonJS), each with its types.
  *
  * esbuild joins the modules, puts the values of enumerations where they are used, and shortens what
- * nobody but the package sees: white space, and the names of properties that begin with `_`. tsc
- * makes the types, once: those of the ES modules refer to those of CommonJS. Both are compiled into a folder of their own, which then takes the place of dist/ in one go: a
- * build never leaves stale files behind, a failed one leaves the last good build alone, and two at
- * a time do no harm. When nothing has changed since the last build, nothing is done.
+ * nobody but the package sees: white space, and the names of properties that begin with `_`;
+ * arrows.mjs then shortens functions. tsc makes the types, once: those of the ES modules refer to
+ * those of CommonJS. Both are compiled into a folder of their own, which then takes the place of
+ * dist/ in one go: a build never leaves stale files behind, a failed one leaves the last good build
+ * alone, and two at a time do no harm. When nothing has changed since the last build, nothing is
+ * done.
  *
  *   node tools/build.mjs [--quiet] [--force]
  */
