@@ -62,8 +62,11 @@ export interface AioWebSocketEvents extends ConverseEvents {
 
 /** One end of a TCP connection. */
 export interface SocketAddress {
+  /** The IP address. */
   readonly address: string;
+  /** The TCP port. */
   readonly port: number;
+  /** `IPv4` or `IPv6`. */
   readonly family: string;
 }
 

@@ -29,8 +29,11 @@ export enum DataFrames {
 
 /** Opcodes of control frames (RFC 6455 section 5.5). */
 export enum ControlFrames {
+  /** The connection is to be closed (section 5.5.1). */
   close = 0x8,
+  /** Asks for a pong (section 5.5.2). */
   ping = 0x9,
+  /** Answers a ping, or is sent unasked (section 5.5.3). */
   pong = 0xa,
 }
 

@@ -98,8 +98,11 @@ export class TimeoutError extends AioWebSocketError {
 
 /** What is known of the response when a {@link HandShakeError} is made. */
 export interface HandShakeFailure {
+  /** The HTTP status, where one was read. */
   readonly status?: number | undefined;
+  /** The response's fields, names in lower case, where they were read. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** The error behind it, if another one was the reason. */
   readonly cause?: unknown;
 }
 
@@ -148,9 +151,9 @@ export class FrameError extends AioWebSocketError {
 /** The connection is closed, so the call could not be carried out. */
 export class ConnectionClosed extends AioWebSocketError {
   override readonly name: string = 'ConnectionClosed';
-  /** The close code: the peer's, 1005 or 1006. */
+  /** The peer's close code, 1005 for none, 1006 without a Close frame; ours until the peer answers. */
   declare readonly closeCode: number;
-  /** The peer's reason, or empty. */
+  /** The reason that goes with it, or empty. */
   declare readonly reason: string;
 
   constructor(code: ErrorCode, closeCode: number, reason: string, options?: { cause?: unknown }) {

@@ -31,6 +31,7 @@ export interface FramesEvents {
   message: [data: Message, isBinary: boolean];
   /** A ping; the codec itself never answers. */
   ping: [payload: Buffer];
+  /** A pong, asked for or not. */
   pong: [payload: Buffer];
   /** Parsing has to wait, or can go on: a large message is worked on in slices. */
   flow: [waits: boolean];
@@ -61,9 +62,11 @@ export type FramesWrite = (bytes: Buffer) => unknown;
 
 /** The head of a frame (RFC 6455 section 5.2). One object, filled anew for each frame. */
 export interface FrameHead {
+  /** Whether the frame ends its message. */
   fin: boolean;
   /** The reserved bits in place: RSV1 is 0x40. */
   rsv: number;
+  /** What the payload is: one of DataFrames or ControlFrames. */
   opcode: number;
   /** Payload bytes. */
   length: number;

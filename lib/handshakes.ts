@@ -69,6 +69,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   declare readonly remote: Remote;
   /** The byte stream it speaks on. */
   declare readonly transport: Duplex;
+  /** What it was made with. */
   declare protected readonly options: HandShakeOptions;
   readonly #numbers: Numbers;
   /** The fields of the request that was sent: what the answer is judged against. */

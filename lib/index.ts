@@ -8,6 +8,7 @@ export * from './exceptions.js';
 export * from './freams.js';
 export * from './handshakes.js';
 export * from './parts.js';
+export type { CompressionOptions } from './negotiations.js';
 export type {
   ConverseOptions,
   HandShakeOptions,

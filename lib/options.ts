@@ -75,7 +75,7 @@ export interface ConverseOptions extends LimitOptions {
   readTimeout?: number | undefined;
   /**
    * Milliseconds for the closing handshake, from the call to the end of the TCP connection; then
-   * the socket is destroyed.
+   * the socket is destroyed; at least 1.
    * @default 10_000
    */
   closeTimeout?: number | undefined;
@@ -87,11 +87,13 @@ export interface HandShakeOptions {
    * The request's fields. A list of lines (`'Name: value'`) goes out byte for byte, with its own
    * request line where it starts with one; an object's fields go out in its order, and required
    * ones that it lacks are added.
+   * @default the original's request: Host, Connection, Upgrade, User-Agent, Origin, key and version
    */
   headers?: readonly string[] | HeaderFields | undefined;
   /**
    * Fields that replace those of the same name, in place, or are appended; `null` removes one.
    * The original's `union_header`.
+   * @default none
    */
   unionHeader?: UnionFields | undefined;
   /**
@@ -99,7 +101,7 @@ export interface HandShakeOptions {
    * @default the URI's own: `http://host` for ws, `https://host` for wss
    */
   origin?: string | false | undefined;
-  /** Subprotocols to offer, the preferred first (RFC 6455 section 1.9). */
+  /** Subprotocols to offer, the preferred first (RFC 6455 section 1.9). @default none */
   protocols?: readonly string[] | undefined;
   /**
    * Offers permessage-deflate (RFC 7692): `true`, or how. Unlike with browsers and `ws` it is off
@@ -127,11 +129,11 @@ export interface TransportOptions {
    * @default true for wss
    */
   ssl?: boolean | TlsOptions | undefined;
-  /** Resolves host names in place of `dns.lookup`. */
+  /** Resolves host names. @default `dns.lookup` */
   lookup?: LookupFunction | undefined;
   /** IP version: 4, 6, or 0 for both. @default 0 */
   family?: 0 | 4 | 6 | undefined;
-  /** The local address to connect from. */
+  /** The local IP address to connect from. @default the system's choice */
   localAddress?: string | undefined;
 }
 
@@ -163,9 +165,13 @@ export interface ReceiveOptions {
    * @default text gives a string, binary a Buffer
    */
   text?: boolean | undefined;
-  /** Milliseconds to wait at most; then a TimeoutError, and no message is lost. */
+  /**
+   * Milliseconds to wait at most; then a TimeoutError, and no message is lost. 0: only what already
+   * waits.
+   * @default no limit
+   */
   timeout?: number | undefined;
-  /** Stops waiting, with `signal.reason`; no message is lost. */
+  /** Stops waiting, with `signal.reason`; no message is lost. @default none */
   signal?: AbortSignal | undefined;
 }
 

@@ -38,9 +38,11 @@ export interface CloseInfo {
 
 /** The parts of a WebSocket URI. Mirrors the original's `REMOTE`. */
 export interface Remote {
+  /** `ws` or `wss`, in lower case. */
   readonly scheme: 'ws' | 'wss';
   /** A name, an IPv4 address, or an IPv6 address without its brackets. */
   readonly host: string;
+  /** 80 for `ws` and 443 for `wss`, unless the URI says another. */
   readonly port: number;
   /** Path and query, as the request line carries them (RFC 6455 section 3). */
   readonly resource: string;
@@ -96,6 +98,7 @@ export interface Extension {
  * `false` that they may be once `free` has been called.
  */
 export interface ByteSink {
+  /** Takes `bytes`, in the order of the calls. */
   write: (bytes: Buffer, free: () => void) => boolean;
   /** The same for several pieces at a time, where the sink has a better way for them. */
   writev?: (pieces: readonly Buffer[], free: () => void) => boolean;

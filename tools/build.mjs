@@ -3,7 +3,7 @@
  *
  * esbuild joins the modules, puts the values of enumerations where they are used, and shortens what
  * nobody but the package sees: white space, and the names of properties that begin with `_`;
- * arrows.mjs then shortens functions. tsc makes the types, once: those of the ES modules refer to
+ * shorten.mjs then shortens functions. tsc makes the types, once: those of the ES modules refer to
  * those of CommonJS. Both are compiled into a folder of their own, which then takes the place of
  * dist/ in one go: a build never leaves stale files behind, a failed one leaves the last good build
  * alone, and two at a time do no harm. When nothing has changed since the last build, nothing is
@@ -18,7 +18,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build as bundle } from 'esbuild';
-import { useArrows } from './arrows.mjs';
+import { shorten } from './shorten.mjs';
 import { root } from './shared.mjs';
 
 const require = createRequire(import.meta.url);
@@ -135,7 +135,7 @@ async function joinModules(folder) {
   await bundle({ ...settings, entryPoints, format: 'cjs', outdir: join(folder, 'cjs') });
   for (const format of ['esm', 'cjs']) {
     const file = join(folder, format, 'index.js');
-    writeFileSync(file, markPure(await useArrows(readFileSync(file, 'utf8'))));
+    writeFileSync(file, markPure(await shorten(readFileSync(file, 'utf8'))));
   }
   for (const { entryPoint = '', exports: names } of Object.values(metafile.outputs)) {
     const name = entryPoint.replace(/^lib\/|\.ts$/g, '');
@@ -204,7 +204,7 @@ function fingerprint() {
     ...sources,
     ...settings,
     join('tools', 'build.mjs'),
-    join('tools', 'arrows.mjs'),
+    join('tools', 'shorten.mjs'),
   ].sort()) {
     hash.update(`\0${name}\0`).update(readFileSync(join(root, name)));
   }

@@ -22,6 +22,8 @@ const allowed = [
   /^dist\/cjs\/package\.json$/,
   /^dist\/(esm|cjs)\/[\w-]+\.(js|d\.ts)$/,
 ];
+/** Node shows the line that throws with every error that nobody catches: it has to fit a screen. */
+const LONGEST_LINE = 400;
 
 await ensureBuilt();
 const folder = mkdtempSync(join(tmpdir(), 'aiowebsocket-package-'));
@@ -58,9 +60,20 @@ async function pack() {
 
 /** @param {readonly string[]} files */
 function contents(files) {
-  return files
-    .filter((file) => !allowed.some((pattern) => pattern.test(file)))
-    .map((file) => `package: the tarball holds ${file}`);
+  const unneeded = files.filter((file) => !allowed.some((pattern) => pattern.test(file)));
+  const unreadable = files.filter(
+    (file) => file.endsWith('.js') && longestLine(file) > LONGEST_LINE,
+  );
+  return [
+    ...unneeded.map((file) => `package: the tarball holds ${file}`),
+    ...unreadable.map((file) => `package: ${file} has a line of ${longestLine(file)} characters`),
+  ];
+}
+
+/** @param {string} file */
+function longestLine(file) {
+  const lines = readFileSync(join(root, file), 'utf8').split('\n');
+  return Math.max(...lines.map(({ length }) => length));
 }
 
 /** @param {string} tarball */
