@@ -4,7 +4,7 @@
  *
  *   node examples/run.mjs header-list [ws://…]
  */
-import { AioWebSocket, parseUri } from 'aiowebsocket';
+import { AioWebSocket, AioWebSocketError, parseUri } from 'aiowebsocket';
 
 const uri = process.argv[2] ?? 'ws://127.0.0.1:8765/ajaxchattest';
 const { host, port, resource } = parseUri(uri);
@@ -19,8 +19,14 @@ const headers = [
   'Upgrade: websocket',
 ];
 
-await AioWebSocket.connect(uri, { headers }, async (aws) => {
-  console.log('Status:', aws.response?.status);
-  await aws.manipulator.send('AioWebSocket - Async WebSocket Client');
-  console.log('Client receive:', await aws.manipulator.receive({ text: true }));
-});
+try {
+  await AioWebSocket.connect(uri, { headers }, async (aws) => {
+    console.log('Status:', aws.response?.status);
+    await aws.manipulator.send('AioWebSocket - Async WebSocket Client');
+    console.log('Client receive:', await aws.manipulator.receive({ text: true }));
+  });
+} catch (error) {
+  if (!(error instanceof AioWebSocketError)) throw error;
+  console.error(`${error.code}: ${error.message}`);
+  process.exitCode = 1;
+}

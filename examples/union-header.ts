@@ -4,7 +4,7 @@
  *
  *   node examples/run.mjs union-header [ws://…]
  */
-import { AioWebSocket } from 'aiowebsocket';
+import { AioWebSocket, AioWebSocketError } from 'aiowebsocket';
 
 const uri = process.argv[2] ?? 'ws://127.0.0.1:8765';
 const unionHeader = {
@@ -15,7 +15,13 @@ const unionHeader = {
 };
 
 const aws = new AioWebSocket(uri, { unionHeader });
-await aws.createConnection();
-await aws.manipulator.send('AioWebSocket - Async WebSocket Client');
-console.log('Client receive:', await aws.manipulator.receive({ text: true }));
-await aws.closeConnection();
+try {
+  await aws.createConnection();
+  await aws.manipulator.send('AioWebSocket - Async WebSocket Client');
+  console.log('Client receive:', await aws.manipulator.receive({ text: true }));
+  await aws.closeConnection();
+} catch (error) {
+  if (!(error instanceof AioWebSocketError)) throw error;
+  console.error(`${error.code}: ${error.message}`);
+  process.exitCode = 1;
+}

@@ -3,7 +3,7 @@
  *
  *   node examples/run.mjs ws [ws://…]
  */
-import { AioWebSocket } from 'aiowebsocket';
+import { AioWebSocket, AioWebSocketError } from 'aiowebsocket';
 
 const time = (): string => new Date().toLocaleString('sv');
 
@@ -20,4 +20,10 @@ async function startup(uri: string): Promise<void> {
   });
 }
 
-await startup(process.argv[2] ?? 'ws://127.0.0.1:8765');
+try {
+  await startup(process.argv[2] ?? 'ws://127.0.0.1:8765');
+} catch (error) {
+  if (!(error instanceof AioWebSocketError)) throw error;
+  console.error(`${error.code}: ${error.message}`);
+  process.exitCode = 1;
+}
