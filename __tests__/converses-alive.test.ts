@@ -1,9 +1,13 @@
 /** Dead links are found, and living ones are left alone. */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Socket } from 'node:net';
 import { TimeoutError, type AioWebSocket, type AioWebSocketOptions } from 'aiowebsocket';
+import { client, open, Opcode, ping, pong, text, type Pair } from './helpers/peer.js';
 import { removePrograms, runProgram } from './helpers/program.js';
-import { open, Opcode, ping, pong, text, type Pair } from './helpers/peer.js';
+import { closeServers, RawServer, shakeHands } from './helpers/raw-server.js';
+import { makeCertificate } from './helpers/tls.js';
 
+afterEach(closeServers);
 afterAll(removePrograms);
 
 const off: AioWebSocketOptions = { pingInterval: 0, pongTimeout: 0, readTimeout: 0 };
@@ -122,6 +126,77 @@ test.each([
   await peer.until(() => peer.payloads(Opcode.ping).length === 2);
 
   expect(aws.state).toBe(1);
+});
+
+test('pings that silence asked for are not collected: a pong that comes late answers nothing', async () => {
+  const { aws, peer } = await open({ ...off, pingInterval: 30, pongTimeout: 5000 });
+  const latencies: unknown[] = [];
+  aws.on('pong', (_payload, latency) => latencies.push(latency));
+  const pings = (count: number) => peer.until(() => peer.payloads(Opcode.ping).length >= count);
+  const payload = (index: number): Buffer =>
+    peer.frames.filter(({ opcode }) => opcode === Opcode.ping)[index]!.payload;
+
+  await pings(1);
+  peer.send(text('news, but no pong'));
+  await pings(2);
+  peer.send(pong(payload(0)), pong(payload(1)), text('end'));
+  await aws.converse.receive();
+  await aws.converse.receive();
+
+  expect(latencies).toEqual([undefined, expect.any(Number)]);
+});
+
+describe('over TLS', () => {
+  const certificate = makeCertificate('server', { names: ['127.0.0.1'] });
+  const secured = async (
+    options: AioWebSocketOptions,
+    serve: (socket: Socket) => unknown,
+  ): Promise<AioWebSocket> => {
+    const server = await RawServer.listen(
+      async (socket) => {
+        await shakeHands(socket);
+        await serve(socket);
+      },
+      { tls: certificate },
+    );
+    const aws = client(`wss://127.0.0.1:${server.port}/`, {
+      ssl: { ca: certificate.cert },
+      ...options,
+    });
+    return aws.createConnection();
+  };
+
+  test('a dead link is found pongTimeout after the ping, not a pingInterval later', async () => {
+    const aws = await secured({ ...off, pingInterval: 1500, pongTimeout: 200 }, (socket) =>
+      socket.resume(),
+    );
+    const begun = performance.now();
+
+    const { error } = await aws.closed;
+
+    expect(error).toMatchObject({ operation: 'pong' });
+    expect(performance.now() - begun).toBeLessThan(2900);
+  });
+
+  test('a slow server that takes what we send is left alone, though it says nothing', async () => {
+    const aws = await secured({ ...off, readTimeout: 400 }, async (socket) => {
+      socket.pause();
+      for (let read = 0; read < 40;) {
+        await pass(50);
+        if (socket.read(500_000) ?? socket.read()) read++;
+      }
+      socket.resume();
+    });
+    const begun = performance.now();
+    const sent = aws.converse.send(Buffer.alloc(30_000_000));
+
+    await Promise.race([pass(1500), aws.closed]);
+
+    expect(aws.state).toBe(1);
+    expect(performance.now() - begun).toBeGreaterThan(1000);
+    aws.terminate();
+    await expect(sent).rejects.toThrow();
+  });
 });
 
 describe('a server whose packets vanish', () => {

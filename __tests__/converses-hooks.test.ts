@@ -348,3 +348,75 @@ describe('afterClose', () => {
     expect(aws.told.filter((one) => one === 'afterClose')).toHaveLength(1);
   });
 });
+
+describe('what a closing hook gives back', () => {
+  test.each([
+    ['a number', 5],
+    ['a list', []],
+    ['a thenable without catch', { then: (done: () => void) => setImmediate(done) }],
+  ])('may be anything: %s', async (_what, value) => {
+    const { aws, open } = await scene({
+      beforeClose: () => value as never,
+      afterClose: () => value as never,
+    });
+    const peer = await open();
+
+    expect(await aws.closeConnection(4000)).toMatchObject({ code: 4000, wasClean: true });
+
+    expect((await peer.closeFrame()).payload.readUInt16BE()).toBe(4000);
+    expect(aws.told.slice(-2)).toEqual(['afterClose', 'close 4000']);
+  });
+});
+
+describe('error', () => {
+  test('is told once, though beforeClose passes on what a reset made of its call', async () => {
+    const { aws, open } = await scene({
+      beforeClose: async () => {
+        await aws.manipulator.receive();
+      },
+    });
+    const peer = await open();
+    void aws.closeConnection();
+    peer.socket.resetAndDestroy();
+
+    const { error } = await aws.closed;
+
+    expect(aws.told.filter((one) => one.startsWith('error'))).toEqual([`error: ${error?.message}`]);
+  });
+
+  test('is not told where the server closes while beforeClose waits for it', async () => {
+    const { aws, open } = await scene({
+      beforeClose: async () => {
+        await aws.manipulator.receive();
+      },
+    });
+    const peer = await open();
+    void aws.closeConnection();
+    peer.send(close(1000));
+    await peer.closeFrame();
+    peer.socket.end();
+
+    expect(await aws.closed).toMatchObject({ code: 1000 });
+    expect(aws.told.filter((one) => one.startsWith('error'))).toEqual([]);
+  });
+
+  test.each(['beforeClose', 'afterClose'] as const)(
+    'is never told behind close: %s fails too late',
+    async (hook) => {
+      let fails: () => void = () => undefined;
+      const late = new Promise<void>((_resolve, reject) => {
+        fails = () => {
+          reject(new Error('late'));
+        };
+      });
+      const { aws, open } = await scene({ [hook]: () => late }, { closeTimeout: 50 });
+      await open();
+      await aws.closeConnection();
+
+      fails();
+      await new Promise(setImmediate);
+
+      expect(aws.told.at(-1)).toMatch(/^close /);
+    },
+  );
+});

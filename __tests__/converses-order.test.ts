@@ -231,6 +231,39 @@ describe('a Close from the peer', () => {
     expect(peer.messages).toEqual([]);
   });
 
+  test.each([
+    ['plain', false],
+    ['compressed', true],
+  ])(
+    '%s: nothing follows our Close frame, though an iterable ends just then',
+    async (_what, compression) => {
+      const { converse, peer } = await open(
+        { compression },
+        {
+          polite: false,
+          fields: compression ? ['Sec-WebSocket-Extensions: permessage-deflate'] : [],
+        },
+      );
+      let end: () => void = () => undefined;
+      const ended = new Promise<void>((resolve) => (end = resolve));
+      const sent = converse.send(
+        (async function* () {
+          yield 'first';
+          await ended;
+        })(),
+      );
+      await peer.next();
+      peer.send(close(1000));
+      await peer.closeFrame();
+      end();
+
+      await expect(sent).rejects.toBeInstanceOf(ConnectionClosed);
+      peer.socket.end();
+      await converse.closed;
+      expect(peer.frames.map(({ opcode }) => opcode)).toEqual([1, 8]);
+    },
+  );
+
   test('rejects what waits behind it, and nothing of that is sent', async () => {
     const { converse, peer } = await open();
     const source = new Source();

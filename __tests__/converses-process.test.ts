@@ -192,16 +192,26 @@ describe('forgotten promises', () => {
     expect(await child).toMatchObject({ code: 0, lines: ['alive'], stderr: '' });
   });
 
-  test('of a wrong argument are not silenced', async () => {
+  test.each([
+    ['5', /TypeError.*got 5/],
+    ['[1, 2]', /TypeError.*got 1/],
+    ['new Blob([new Uint8Array([255])]), { code: 1 }', /TypeError.*UTF-8/],
+    ["(function* () { throw new Error('my bug'); })()", /Error: my bug/],
+    ['{ [Symbol.asyncIterator]: () => 5 }', /TypeError/],
+  ])('of a wrong argument are not silenced: %s', async (data, message) => {
     const server = await listen();
-    const child = runChild(`await aws.createConnection(); aws.converse.send(5);`, server.uri, {
-      flags: STRICT,
-    });
+    const child = runChild(
+      `await aws.createConnection(); aws.converse.send(${data});`,
+      server.uri,
+      {
+        flags: STRICT,
+      },
+    );
     await server.accept();
 
     const { code, stderr } = await child;
 
-    expect(stderr).toMatch(/TypeError.*got 5/);
+    expect(stderr).toMatch(message);
     expect(code).toBe(1);
   });
 });

@@ -149,6 +149,10 @@ describe('receive()', () => {
     [{ timeout: -1 }, /^timeout must be .*, got -1$/],
     [{ timeout: NaN }, /^timeout must be .*, got NaN$/],
     [{ signal: {} }, /^signal must be an AbortSignal, got an instance of Object$/],
+    [{ tiemout: 5 }, /^"tiemout" is no option; known are signal, text, timeout$/],
+    [null, /^options must be an object, got null$/],
+    [5, /^options must be an object, got 5$/],
+    ['x', /^options must be an object, got "x"$/],
   ])('refuses %p, and takes no message', async (options, message) => {
     const { converse, peer } = await open();
 
@@ -310,4 +314,19 @@ describe('for await', () => {
 
     expect(seen).toEqual(['one', 'two', 'three']);
   });
+});
+
+test('return() of an iterator ends a next() that waits, and takes no message', async () => {
+  const { converse, peer } = await open();
+  const iterator = converse[Symbol.asyncIterator]();
+  const waiting = [iterator.next(), iterator.next()];
+
+  expect(await iterator.return?.()).toEqual({ value: undefined, done: true });
+
+  expect(await Promise.all(waiting)).toEqual([
+    { value: undefined, done: true },
+    { value: undefined, done: true },
+  ]);
+  peer.send(text('one'));
+  expect(await converse.receive()).toBe('one');
 });

@@ -277,6 +277,36 @@ describe('fin', () => {
     expect(shape(peer)).toEqual(['1:one']);
   });
 
+  test.each([
+    ['text', DataFrames.text, (words: string) => Buffer.from(words), 1],
+    ['binary', DataFrames.binary, (words: string) => words, 2],
+  ])(
+    'goes on with a message of %s, its code given again each time',
+    async (_what, code, of, opcode) => {
+      const { converse, peer } = await open();
+
+      await converse.send(of('one '), { fin: false, code });
+      await converse.send(of('two '), { fin: false, code });
+      await converse.send(of('three'), { fin: true, code });
+      await converse.send('next');
+      await peer.until(() => peer.frames.length === 4);
+
+      expect(shape(peer)).toEqual([`${opcode}:one +`, '0:two +', '0:three', '1:next']);
+    },
+  );
+
+  test('refuses the code of another kind than the message has, and the message can still end', async () => {
+    const { converse, peer } = await open();
+    await converse.send('one ', { fin: false });
+
+    const sent = converse.send('two', { fin: true, code: DataFrames.binary });
+    await expect(sent).rejects.toThrow(/^code must be that of the message it goes on with, got 2$/);
+    await converse.send('three', { fin: true });
+    await peer.until(() => peer.frames.length === 2);
+
+    expect(shape(peer)).toEqual(['1:one +', '0:three']);
+  });
+
   test('code cont ends a message too', async () => {
     const { converse, peer } = await open();
 

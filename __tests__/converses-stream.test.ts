@@ -4,6 +4,7 @@ import {
   binary,
   close,
   continuation,
+  eventually,
   header,
   open,
   Opcode,
@@ -163,6 +164,23 @@ test('while its pieces are not read, the server cannot send on; a huge message a
   expect(await converse.receive()).toBe('next');
 });
 
+test('small pieces fill the memory no more than large ones: each counts what it takes besides', async () => {
+  const pair = await open({ maxQueueBytes: 65_536 });
+  const { aws, converse, peer } = pair;
+  const stream = converse.receiveStream();
+  const size = 4_000;
+
+  // Each octet in a frame of its own: all of them are far fewer than maxQueueBytes.
+  peer.send(text('', { fin: false }));
+  peer.send(...Array.from({ length: size }, () => continuation('x', { fin: false })));
+  peer.send(continuation(''), ping('behind'));
+  await eventually(pair, () => aws.transport?.isPaused() === true);
+  expect(peer.payloads(Opcode.pong)).toEqual([]);
+
+  expect(whole(await pieces(stream))).toHaveLength(size);
+  await peer.until(() => peer.payloads(Opcode.pong).length === 1);
+});
+
 describe('left early', () => {
   test('by break, the rest is dropped and the next message is intact', async () => {
     const { converse, peer } = await open();
@@ -273,6 +291,18 @@ describe('maxPayload', () => {
     await failed;
     expect((await peer.closeFrame()).payload.readUInt16BE()).toBe(1009);
     expect((await aws.closed).error).toMatchObject({ code: 'ERR_FRAME_TOO_BIG' });
+  });
+
+  test('of the stream is kept for a message that was queued already, and harms nothing else', async () => {
+    const { converse, peer } = await open();
+    peer.send(text('ünö'), text('next'));
+    await queued({ converse }, 2);
+
+    await expect(pieces(converse.receiveStream({ maxPayload: 4 }))).rejects.toMatchObject({
+      code: 'ERR_FRAME_TOO_BIG',
+    });
+
+    expect(await pieces(converse.receiveStream({ maxPayload: 4 }))).toEqual(['next']);
   });
 
   test('of the stream holds for its message only', async () => {

@@ -185,6 +185,23 @@ describe.each(ENGINES)('with %s', (_name, engine) => {
       }
     });
 
+    // Its header, 00 00 ff ff 00, begins as what is left out at the end of a message.
+    test.each([0, 1, 2, 3, 4, 5])(
+      'behind it a stored block of 65,280 bytes, cut after %i bytes',
+      async (cut) => {
+        const { converse, peer } = await openCompressed();
+        const stored = Buffer.alloc(65_280, 'stored');
+        const rest = Buffer.concat([hex('00 00ff ff00'), stored, hex('00')]);
+
+        peer.send(
+          text(Buffer.concat([FINAL, rest.subarray(0, cut)]), { fin: false, ...RSV1 }),
+          continuation(rest.subarray(cut)),
+        );
+
+        expect(await converse.receive()).toBe(`Hello${stored.toString()}`);
+      },
+    );
+
     test('in a message of several megabytes', async () => {
       const { converse, peer, compressor } = await openCompressed();
       const big = Buffer.alloc(5_000_000, 'abcdefgh');

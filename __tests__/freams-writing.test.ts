@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { ControlFrames, DataFrames, Frames } from 'aiowebsocket';
 import { maskBytes } from 'aiowebsocket/masks';
-import { readFrame, readFrames, text } from './helpers/frames.js';
+import { ping, readFrame, readFrames, text } from './helpers/frames.js';
 
 /** A codec and the chunks that its writer got. */
 function writing(): { frames: Frames; chunks: Buffer[]; all: () => Buffer } {
@@ -12,6 +12,36 @@ function writing(): { frames: Frames; chunks: Buffer[]; all: () => Buffer } {
 }
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test.each([
+  ['a ping that comes in meanwhile', 200_000],
+  ['so much of it that no slab is left', 6_000_000],
+])('a large frame is one piece: %s is answered behind it', async (_what, size) => {
+  const chunks: Buffer[] = [];
+  let busy = false;
+  const frames: Frames = new Frames((bytes) => {
+    chunks.push(bytes);
+    if (busy) return;
+    busy = true;
+    frames.feed(ping('in the middle'));
+    frames.write(true, DataFrames.text, 'text');
+    frames.write(true, DataFrames.binary, bytes.subarray(0, 3));
+  });
+  frames.on('ping', (payload) => {
+    frames.pong(payload);
+  });
+
+  frames.write(true, DataFrames.binary, Buffer.alloc(size, 'large'));
+  await nextTurn();
+
+  const [large, ...behind] = readFrames(Buffer.concat(chunks));
+  expect(large?.payload.equals(Buffer.alloc(size, 'large'))).toBe(true);
+  expect(behind.map(({ opcode, payload }) => [opcode, payload.toString('latin1', 0, 13)])).toEqual([
+    [0xa, 'in the middle'],
+    [0x1, 'text'],
+    [0x2, chunks[0]?.toString('latin1', 0, 3)],
+  ]);
+});
 
 const LENGTHS = [
   ...[0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 63, 64, 124, 125, 126, 127, 128, 1000],

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { AioWebSocket, HandShakeError } from 'aiowebsocket';
 import { failure } from './helpers/opening.js';
-import { closeServers, RawServer, readHead } from './helpers/raw-server.js';
+import { acceptance, closeServers, RawServer, readHead } from './helpers/raw-server.js';
 
 afterEach(closeServers);
 
@@ -44,6 +44,25 @@ test.each([
   expect(error.headers).toMatchObject({ 'x-why': 'so' });
   expect(error.body).toHaveLength(0);
   expect(error.message).toContain(`HTTP ${status} ${statusText}`.trim());
+});
+
+test('HTTP/1.0 can refuse as well: what knows no upgrade says so', async () => {
+  const error = await refusal((socket) =>
+    socket.end('HTTP/1.0 404 File not found\r\nServer: old\r\n\r\nnothing here'),
+  );
+
+  expect(error).toMatchObject({ status: 404, headers: { server: 'old' } });
+  expect(error.body?.toString()).toBe('nothing here');
+});
+
+test('HTTP/1.0 cannot accept', async () => {
+  const server = await RawServer.listen(async (socket) => {
+    socket.end(acceptance(await readHead(socket), {}, 'HTTP/1.0 101 Switching Protocols'));
+  });
+
+  const error = await failure(new AioWebSocket(server.url), HandShakeError);
+
+  expect(error).toMatchObject({ code: 'ERR_HANDSHAKE_RESPONSE', status: undefined });
 });
 
 test.each([

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import {
   AioWebSocket,
   ConnectionError,
@@ -196,6 +196,40 @@ describe('other hooks of HandShake', () => {
     const aws = await opens(new AioWebSocket(server.url, { handShake: Trusting }));
 
     expect([aws.subprotocol, aws.extensions]).toEqual(['x', 'mine']);
+  });
+
+  test.each(['verifyStatus', 'verifyUpgrade', 'verifyAccept'])(
+    '%s may take its time, and its refusal counts',
+    async (step) => {
+      class Patient extends HandShake {}
+      Object.assign(Patient.prototype, {
+        async [step](response: HandShakeResponse) {
+          await new Promise(setImmediate);
+          throw new HandShakeError('ERR_HANDSHAKE_STATUS', 'revoked', response);
+        },
+      });
+      const { server } = await opening();
+
+      const error = await failure(
+        new AioWebSocket(server.url, { handShake: Patient, timeout: 5000 }),
+        HandShakeError,
+      );
+
+      expect(error.message).toBe('revoked');
+    },
+  );
+
+  test('selectSubprotocol and selectExtensions are waited for as well', async () => {
+    class Patient extends HandShake {}
+    Object.assign(Patient.prototype, {
+      selectSubprotocol: () => Promise.resolve('chosen'),
+      selectExtensions: () => Promise.resolve('mine'),
+    });
+    const { server } = await opening();
+
+    const aws = await opens(new AioWebSocket(server.url, { handShake: Patient }));
+
+    expect([aws.subprotocol, aws.extensions]).toEqual(['chosen', 'mine']);
   });
 
   test('request and response are told, and a throwing listener stops nothing', async () => {
@@ -459,4 +493,77 @@ describe('what comes right behind the answer', () => {
       expect(await aws.closed).toMatchObject(info);
     });
   });
+});
+
+describe('a part that is not what it should be fails the opening, and leaves nothing', () => {
+  const wrong = (hook: string, value: unknown): typeof AioWebSocket => {
+    class Wrong extends AioWebSocket {}
+    Object.assign(Wrong.prototype, { [hook]: () => value });
+    return Wrong;
+  };
+
+  test.each([
+    [
+      'openTransport',
+      undefined,
+      /openTransport\(\) returns must be an object with destroy, got und/,
+    ],
+    [
+      'openTransport',
+      { readable: true },
+      /openTransport\(\) returns must be .* got an instance of O/,
+    ],
+    ['makeHandShake', undefined, /shake/],
+    ['makeFrames', undefined, /undefined/],
+    ['makeConverse', undefined, /makeConverse\(\) returns must be an object with receive, got und/],
+    ['makeConverse', Promise.resolve(), /makeConverse\(\) returns .* got an instance of Promise/],
+  ])('%s gives %p', async (hook, value, message) => {
+    const server = await RawServer.listen((socket) => shakeHands(socket).catch(() => undefined));
+    const Wrong = wrong(hook, value);
+
+    const error = await failure(new Wrong(server.url), TypeError);
+
+    expect(error.message).toMatch(message);
+    await server.emptied();
+  });
+
+  test('shakeResult forgets to return what it got', async () => {
+    class Forgetful extends HandShake {
+      override async shakeResult(): Promise<HandShakeResponse> {
+        await super.shakeResult();
+        return undefined as never;
+      }
+    }
+    const { server } = await opening();
+
+    const error = await failure(new AioWebSocket(server.url, { handShake: Forgetful }), TypeError);
+
+    expect(error.message).toMatch(/shakeResult\(\) returns must be an object with status, got und/);
+    await server.emptied();
+  });
+});
+
+test('a transport that does not tell its end is waited for no longer than closeTimeout', async () => {
+  class Quiet extends AioWebSocket {
+    protected override openTransport(): Duplex {
+      let shaken = false;
+      return new Duplex({
+        emitClose: false,
+        read: () => undefined,
+        write(chunk: Buffer, _encoding, done) {
+          if (!shaken) this.push(acceptance(chunk.toString()));
+          else if (chunk[0] === 0x88) this.push(Buffer.concat([close(1000)]));
+          shaken = true;
+          done();
+        },
+      });
+    }
+  }
+  const aws = await new Quiet('ws://anything/', { closeTimeout: 50 }).createConnection();
+
+  expect(await aws.closeConnection()).toMatchObject({ code: 1000 });
+
+  const other = await new Quiet('ws://anything/', { closeTimeout: 50 }).createConnection();
+  other.terminate();
+  expect(await other.closed).toMatchObject({ code: 1006 });
 });

@@ -156,6 +156,8 @@ describe('an answer fails the handshake', () => {
     ['with a parameter that only looks known', true, `${NAME}; server_foo_max_window_bits=10`],
     ['with a parameter of another case', true, `${NAME}; Server_No_Context_Takeover`],
     ['with an empty parameter', true, `${NAME};`],
+    ['with nothing', true, ''],
+    ['with empty elements alone', true, ', ,'],
     ['with a value where none belongs', true, `${NAME}; server_no_context_takeover=true`],
     ['with an empty value where none belongs', true, `${NAME}; client_no_context_takeover=`],
     ['without a value where one belongs', true, `${NAME}; server_max_window_bits`],

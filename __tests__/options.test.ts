@@ -2,12 +2,15 @@
 import {
   AioWebSocket,
   Converse,
+  Frames,
   HandShake,
   InvalidURI,
   parseUri,
   type AioWebSocketOptions,
+  type FramesOptions,
 } from 'aiowebsocket';
 import { MemoryTransport } from './helpers/duplex.js';
+import { client, listen, open } from './helpers/peer.js';
 
 const make = (options: unknown): AioWebSocket =>
   new AioWebSocket('ws://127.0.0.1:1/', options as AioWebSocketOptions);
@@ -123,6 +126,8 @@ test.each([
   ['"ws"', 'ws'],
   ['5', 5],
   ['an instance of Function', () => ({})],
+  ['an instance of Array', []],
+  ['an instance of Map', new Map()],
 ])('options must be an object: %s is refused', (shown, options) => {
   expect(() => make(options)).toThrow(
     expect.objectContaining({
@@ -172,6 +177,13 @@ test('connect() rejects for what the constructor throws', async () => {
     'nonsense',
   );
   await expect(AioWebSocket.connect('ws://a/', null as never)).rejects.toThrow(TypeError);
+  for (const wrong of [5, 'x', []]) {
+    await expect(AioWebSocket.connect('ws://a/', wrong as never)).rejects.toMatchObject({
+      name: 'TypeError',
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: expect.stringMatching(/^options must be an object/),
+    });
+  }
   await expect(AioWebSocket.connect('ws://a/', {}, 'body' as never)).rejects.toThrow(
     /^body must be a function, got "body"/,
   );
@@ -184,6 +196,9 @@ test('HandShake by itself checks what it takes', () => {
   expect(() => hands({ maxHeadBytes: 0 })).toThrow(RangeError);
   expect(() => hands({ maxHeadFields: 'many' })).toThrow(TypeError);
   expect(() => hands({ protocols: ['a b'] })).toThrow(/protocols/);
+  expect(() => hands({ nonsense: 1 })).toThrow(/"nonsense" is no option/);
+  expect(() => hands({ headers: 'Host: a' })).toThrow(/headers must be array or object/);
+  expect(() => hands(null as never)).toThrow(/options must be an object, got null/);
   expect(hands({})).toBeInstanceOf(HandShake);
 });
 
@@ -196,4 +211,64 @@ test('Converse by itself checks what it takes', async () => {
   converse.terminate();
 
   await expect(converse.closed).resolves.toMatchObject({ code: 1006 });
+});
+
+test('Frames by itself checks what it takes', () => {
+  const frames = (options: unknown): Frames =>
+    new Frames(() => undefined, options as FramesOptions);
+
+  expect(() => frames({ maxPaylod: 5 })).toThrow(/"maxPaylod" is no option/);
+  expect(() => frames({ maxPayload: 0 })).toThrow(RangeError);
+  expect(() => frames(null)).toThrow(/options must be an object, got null/);
+  expect(frames({ extension: undefined })).toBeInstanceOf(Frames);
+});
+
+test.each([
+  ['headers', new Headers({ cookie: 'a=b' }), 'Headers'],
+  ['headers', new Map([['Cookie', 'a=b']]), 'Map'],
+  ['unionHeader', new Headers({ cookie: 'a=b' }), 'Headers'],
+  ['unionHeader', new Map([['Cookie', 'a=b']]), 'Map'],
+  ['compression', new Map(), 'Map'],
+])('%s that would not be looked into are refused: %p', (name, value, kind) => {
+  expect(() => make({ [name]: value })).toThrow(
+    expect.objectContaining({
+      name: 'TypeError',
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: expect.stringMatching(
+        new RegExp(`^${name} must be .*, got an instance of ${kind}$`),
+      ),
+    }),
+  );
+});
+
+test.each([
+  ['an arrow function', () => ({})],
+  ['a class of something else', class Something {}],
+])('handShake must be a class like HandShake, not %s', (_what, handShake) => {
+  expect(() => make({ handShake })).toThrow(/^handShake must be a class like HandShake/);
+});
+
+describe('options of calls', () => {
+  test.each([
+    ['a signal itself', AbortSignal.abort(), /^options must be an object|is no option/],
+    ['a misspelt one', { sgnal: AbortSignal.abort() }, /^"sgnal" is no option; known are signal$/],
+    ['5', 5, /^options must be an object, got 5$/],
+    ['null', null, /^options must be an object, got null$/],
+  ])('createConnection() refuses %s, and can be called again', async (_what, wrong, message) => {
+    const { uri } = await listen();
+    const aws = client(uri);
+
+    await expect(aws.createConnection(wrong as never)).rejects.toThrow(message);
+
+    await aws.createConnection();
+  });
+
+  test('send() and receiveStream() refuse those that do not exist', async () => {
+    const { converse } = await open();
+
+    await expect(converse.send('x', { fni: false } as never)).rejects.toThrow(/"fni" is no option/);
+    for (const wrong of [{ maxPaylod: 5 }, null, 5]) {
+      expect(() => converse.receiveStream(wrong as never)).toThrow(TypeError);
+    }
+  });
 });

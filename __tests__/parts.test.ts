@@ -93,6 +93,9 @@ test.each([
   ['a wrong IPv4 address', 'ws://1.2.3.256/'],
   ['a user that is no UTF-8', 'ws://%ff@example.com/'],
   ['a percent sign that encodes nothing in the user', 'ws://%@example.com/'],
+  ["a colon in the user's name, which would end it", 'ws://us%3Aer:password@example.com/'],
+  ['a control character in the user', 'ws://user%0A@example.com/'],
+  ['a control character in the password', 'ws://user:%7F@example.com/'],
   ['the empty string', ''],
 ])('refuses %s', (_what, uri) => {
   expect(() => parseUri(uri)).toThrow(InvalidURI);
@@ -112,6 +115,12 @@ test.each([
   'ws://me:se%cret@a/',
   'ws://me:secret@/',
   'ws://me:secret@a:99999/',
+  'ws://me:se/cret@a/',
+  'ws://me:se?cret@a:1/',
+  'ws://me:se#cret@a/',
+  'ws://me:se@cret@a:0/',
+  'ws:me:secret@a',
+  'ws:/me:secret@a/',
 ])('no error shows a password, not even when its cause is printed: %s', (uri) => {
   let error: unknown;
   try {

@@ -286,3 +286,14 @@ test('large messages come and go as they are', async () => {
   aws.terminate();
   await gone;
 });
+
+test('a path among the TLS options does not take the place of the host', async () => {
+  const server = await RawServer.listen((socket) => shakeHands(socket), { tls: localhost });
+  const ssl = { ca, path: '/nowhere/socket' } as object;
+
+  const aws = await new AioWebSocket(`wss://localhost:${server.port}/`, { ssl }).createConnection();
+
+  expect(aws.remoteAddress?.port).toBe(server.port);
+  aws.terminate();
+  await aws.closed;
+});

@@ -190,6 +190,36 @@ describe('DNS', () => {
   });
 });
 
+describe('DNS, by a lookup of the user', () => {
+  test('that finds nobody fails, and does not end the process', async () => {
+    const lookup: LookupFunction = (_host, _options, callback) => {
+      callback(null, []);
+    };
+
+    const error = await failure(new AioWebSocket('ws://a.example/', { lookup }), ConnectionError);
+
+    expect(error).toMatchObject({ code: 'ERR_DNS', phase: 'dns' });
+    expect(error.message).toMatch(/no address/);
+  });
+
+  test('that throws leaves no handle behind', async () => {
+    const lookup: LookupFunction = () => {
+      throw new Error('a bug');
+    };
+    const handles = (): number =>
+      process.getActiveResourcesInfo().filter((one) => one.startsWith('TCPS')).length;
+    const before = handles();
+
+    for (let i = 0; i < 5; i++) {
+      await failure(new AioWebSocket('ws://a.example/', { lookup }), ConnectionError);
+    }
+
+    // Those of tests before may still be closing.
+    while (handles() > before) await new Promise(setImmediate);
+    expect(handles()).toBeLessThanOrEqual(before);
+  });
+});
+
 describe('TCP', () => {
   test('a refusal fails in phase tcp', async () => {
     const port = await closedPort();

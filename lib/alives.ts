@@ -16,6 +16,8 @@ import { attempt, controlPayload, raise } from './values.js';
 
 /** Milliseconds after which bytes that wait are looked at. */
 const LOOK = 1000;
+/** Milliseconds after which it is looked whether a ping has been taken. */
+const SOON = 100;
 
 /** A timer of many is made here: it would keep the AsyncLocalStorage context of the first of them. */
 const noContext = new AsyncResource('AioWebSocketTimer');
@@ -87,7 +89,9 @@ function judge(c: Connection): void {
   }
   if (!c._pinged && silent(pingInterval, c._lastHeard)) {
     c._pinged = true;
-    void sendPing(c, newPayload());
+    // One that talks and never answers pings would collect them.
+    c._pings = c._pings?.filter(({ _own }) => !_own);
+    void sendPing(c, newPayload(), true);
   }
   if (c._pinged && buffered(c) === 0) c._pingTaken ||= time;
   watch(c, time);
@@ -100,7 +104,10 @@ function watch(c: Connection, time: number): void {
   const next = Math.min(
     due(readTimeout, c._lastHeard),
     due(pingInterval, c._pinged ? time : c._lastHeard),
-    c._pinged ? due(c._pingTaken && pongTimeout, c._pingTaken) : Infinity,
+    // A stream may take a ping later than it is given it, without a word.
+    c._pinged
+      ? due(pongTimeout && (c._pingTaken ? pongTimeout : SOON), c._pingTaken || time)
+      : Infinity,
     due(c._backlog && LOOK, time),
   );
   if (next === Infinity) return;
@@ -136,12 +143,13 @@ function newPayload(): Buffer {
   return payload;
 }
 
-function sendPing(c: Connection, payload: Buffer): Promise<number> {
+/** @param own whether nobody waits for its pong */
+function sendPing(c: Connection, payload: Buffer, own = false): Promise<number> {
   c._frames.write(true, ControlFrames.ping, payload);
   const _sentAt = performance.now();
   return quietly(
     new Promise((_resolve, _reject) => {
-      (c._pings ??= []).push({ _payload: payload, _sentAt, _resolve, _reject });
+      (c._pings ??= []).push({ _payload: payload, _sentAt, _own: own, _resolve, _reject });
     }),
   );
 }

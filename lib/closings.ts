@@ -2,12 +2,18 @@
  * How a connection ends: by agreement, by failure, or by force (RFC 6455 section 7).
  * @packageDocumentation
  */
-import { Buffer } from './builtins.js';
+import { Buffer, nextTick } from './builtins.js';
 import { closeBody, conclude, move, refusal, tellAll } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
-import { ConnectionError, FrameError, TimeoutError, type ErrorCode } from './exceptions.js';
-import { updateFlow } from './flows.js';
+import {
+  ConnectionClosed,
+  ConnectionError,
+  FrameError,
+  TimeoutError,
+  type ErrorCode,
+} from './exceptions.js';
+import { tellEnds, updateFlow } from './flows.js';
 import { endReceiving } from './inboxes.js';
 import { endSending } from './outboxes.js';
 import type { CloseInfo } from './parts.js';
@@ -71,29 +77,28 @@ export function terminate(c: Connection): void {
   if (c._finished) return;
   c._begun = c._terminated = true;
   c._initiatedBy ??= 'local';
-  c._frames.stop();
-  c._transport.destroy();
+  stopReading(c);
+  destroy(c);
 }
 
 /** It cannot go on. */
 export function fail(c: Connection, cause: Error): void {
   if (c._terminated || c._finished || c._error) return;
-  const transport = c._transport;
   if (c._received) {
     // The closing handshake is over: how the TCP connection ends is no failure.
-    transport.destroy();
+    destroy(c);
     return;
   }
   c._begun = true;
   c._error = cause;
   c._initiatedBy ??= cause instanceof ConnectionError ? 'remote' : 'local';
-  c._frames.stop();
+  stopReading(c);
   if (cause instanceof FrameError && !c._sent) {
     // RFC 6455 section 7.1.7: tell the peer why, then read and drop until its end of the stream.
     writeClose(c, cause.closeCode);
-    transport.end();
-    transport.resume();
-  } else transport.destroy();
+    c._transport.end();
+    c._transport.resume();
+  } else destroy(c);
   updateFlow(c);
   tellAll(c, 'error', cause);
   endCalls(c, cause);
@@ -112,10 +117,9 @@ export function takeClose(c: Connection, code: number, reason: string): void {
 
 /** The server has ended its stream. */
 export function end(c: Connection): void {
-  const transport = c._transport;
   if (isDone(c)) {
-    transport.end(() => {
-      transport.destroy();
+    c._transport.end(() => {
+      destroy(c);
     });
   } else lose(c, 'LOST', 'the server ended the connection without a Close frame');
 }
@@ -166,10 +170,13 @@ export function endWith(c: Connection, info: CloseInfo, then: () => void): void 
  * that. Goes on at once when the hook is not asynchronous.
  */
 function runHook(c: Connection, hook: () => void | Promise<void>, goOn: () => void): void {
+  // Once a failure, never for a close that the server chose, and never behind `close`.
   const report = (error: Error): void => {
-    tellAll(c, 'error', error);
+    if (error !== c._error && !(error instanceof ConnectionClosed) && !c._info) {
+      tellAll(c, 'error', error);
+    }
   };
-  let hooked: void | Promise<void> = undefined;
+  let hooked: unknown = undefined;
   try {
     hooked = hook();
   } catch (error) {
@@ -186,7 +193,7 @@ function runHook(c: Connection, hook: () => void | Promise<void>, goOn: () => vo
   };
   // The connection keeps the process alive while it needs to, not a hook that never ends.
   const timer = setTimeout(settle, c._numbers.closeTimeout).unref();
-  void hooked.catch(report).then(settle);
+  void Promise.resolve(hooked).catch(report).then(settle);
 }
 
 /** Nothing more comes: what is pending gets the error, else what calls get from now on. */
@@ -196,13 +203,26 @@ function endCalls(c: Connection, error?: Error): void {
   endSending(c, () => error ?? refusal(c));
 }
 
+function stopReading(c: Connection): void {
+  c._frames.stop();
+  if (c._ends) nextTick(tellEnds, c);
+}
+
 function setDeadline(c: Connection): void {
+  c._deadline?._clear();
   c._deadline = new Alarm(c, onDeadline, c._numbers.closeTimeout, c._held);
+}
+
+/** A foreign stream may not tell that it is gone: then it is waited for no longer than that. */
+function destroy(c: Connection): void {
+  c._transport.destroy();
+  if (!c._finished) setDeadline(c);
 }
 
 /** Too long: `closeTimeout` is over. */
 function onDeadline(c: Connection): void {
-  if (isDone(c)) c._transport.destroy();
+  if (c._transport.destroyed) finish(c);
+  else if (isDone(c)) destroy(c);
   else {
     const message = `closing took longer than ${c._numbers.closeTimeout} ms (closeTimeout)`;
     fail(c, new TimeoutError(message, 'close', 'closing'));

@@ -6,6 +6,7 @@ import { Buffer } from './builtins.js';
 import type { Connection } from './connections.js';
 import { DataFrames } from './enumerations.js';
 import type { Extension } from './parts.js';
+import { isString } from './values.js';
 
 /** Bytes that are compressed at a time. */
 const SLICE = 262_144;
@@ -29,7 +30,7 @@ export function writeFrame(
     return undefined;
   }
   const rsv = first ? deflate.rsv : 0;
-  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  const bytes = isString(data) ? Buffer.from(data) : data;
   if (bytes.length <= SLICE) {
     frames.write(fin, code, deflate.encode(bytes, fin), rsv);
     return undefined;

@@ -37,6 +37,8 @@ export interface Settler {
 export interface Ping {
   readonly _payload: Buffer;
   readonly _sentAt: number;
+  /** Whether silence asked for it. */
+  readonly _own: boolean;
   _resolve: (latency: number) => void;
   _reject: (error: unknown) => void;
 }
@@ -84,6 +86,9 @@ export abstract class Connection extends Transporter {
   _fullQueues = 0;
   /** Whether the codec works on a large message. */
   _working = false;
+
+  /** How it has ended, while what came before still waits. */
+  declare _ends: ((c: Connection) => void)[] | undefined;
 
   // ---- life and silence: alives.ts ----
 

@@ -17,26 +17,23 @@ import { release } from './inboxes.js';
 import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
-import {
-  checkOptions,
-  type ConverseOptions,
-  type HandShakeOptions,
-  type TransportOptions,
-} from './options.js';
+import { checkKinds, checkOptions, CONNECT_KINDS, SIGNAL_KINDS } from './options.js';
+import type { ConverseOptions, HandShakeOptions, TransportOptions } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
 import { openTransport } from './transports.js';
-import { attempt, authority, checkSignal, checkType, mustBe, tell } from './values.js';
+import { attempt, authority, checkType, isFunction, made, mustBe, tell } from './values.js';
 
 export { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 export type { ReceiveOptions, SendOptions, StreamOptions } from './options.js';
 export type { PieceStream } from './pieces.js';
 
 /** A class of handshakes: {@link HandShake}, or one that extends it. */
-export type HandShakeClass = new (
-  remote: Remote,
-  transport: Duplex,
-  options: HandShakeOptions,
-) => HandShake;
+export interface HandShakeClass {
+  /** Made for each attempt. */
+  new (remote: Remote, transport: Duplex, options: HandShakeOptions): HandShake;
+  /** What its instances inherit. */
+  readonly prototype: HandShake;
+}
 
 /** What {@link AioWebSocket} takes. Times are milliseconds, sizes bytes. */
 export interface AioWebSocketOptions extends ConverseOptions, HandShakeOptions, TransportOptions {
@@ -98,7 +95,10 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const remote = parseUri(uri);
     this.remote = remote;
     this.options = Object.keys(options).length > 0 ? { ...options } : NO_OPTIONS;
-    const { ssl } = options;
+    const { ssl, handShake } = options;
+    if (handShake && !(handShake.prototype as HandShake | undefined)?.shakeResult) {
+      throw mustBe('handShake', 'a class like HandShake', handShake);
+    }
     if (ssl !== undefined && (ssl !== false) !== remote.ssl) {
       // A wss URI never goes out in plain text.
       throw mustBe('ssl', remote.ssl ? 'true or options for wss://' : 'false for ws://', ssl);
@@ -134,9 +134,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     options: ConnectOptions | ((aws: A) => R | PromiseLike<R>) = {},
     body?: (aws: A) => R | PromiseLike<R>,
   ): Promise<A | R> {
-    if (typeof options === 'function') [options, body] = [{}, options];
+    if (isFunction(options)) [options, body] = [{}, options];
     checkType('body', body, 'function');
-    const { signal, ...rest } = options;
+    const { signal, ...rest } = checkKinds(options, CONNECT_KINDS);
     const aws = await new this(uri, rest).createConnection({ signal });
     if (!body) return aws;
     try {
@@ -168,8 +168,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   }
 
   /**
-   * The byte stream, once there is one: the original's `reader` and `writer`. What passes a plain TCP
-   * socket need not pass its stream: frames do so where its `write` has been replaced.
+   * The byte stream, once there is one: the original's `reader` and `writer`. Frames that are sent on
+   * a plain TCP socket bypass the stream, unless its `write` has been replaced.
    */
   get transport(): Duplex | undefined {
     return this.#transport;
@@ -213,9 +213,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws {InvalidStateError} when it has been called before
    * @throws `signal.reason`, once aborted
    */
-  async createConnection({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<this> {
+  async createConnection(options: { signal?: AbortSignal | undefined } = {}): Promise<this> {
     const c = coreOf(this);
-    checkSignal(signal);
+    const { signal } = checkKinds(options, SIGNAL_KINDS);
     if (this.state !== SocketState.zero) {
       throw new InvalidStateError('it connects once: make a new AioWebSocket');
     }
@@ -337,7 +337,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const before = this.beforeOpen(remote);
     if (before) await before;
     attempt._check();
-    const transport = await this.#connect(attempt);
+    const transport = made(await this.#connect(attempt), 'openTransport', 'destroy');
     this.#transport = c._transport = transport;
     if (!c._held) hold(c, false);
     attempt._onTransport(transport);
@@ -347,7 +347,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     this.#hands = hands;
     await hands.shake();
     attempt._check();
-    const response = await hands.shakeResult();
+    const response = made(await hands.shakeResult(), 'shakeResult', 'status');
     attempt._check();
     this.#response = response;
     tell(this, 'handshake', response);
@@ -393,8 +393,10 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     }
     c._deflate = deflate;
     c._frames = this.makeFrames(c, response, deflate);
-    this.#converse = this.makeConverse(transport, { _core: c });
+    const converse = made(this.makeConverse(transport, { _core: c }), 'makeConverse', 'receive');
     start(c, response.head);
+    // From now on its end is its own.
+    this.#converse = converse;
   }
 
   /** One `error`, unless the caller wanted the end, and one `close`. */

@@ -6,7 +6,7 @@ import { Buffer, nextTick } from './builtins.js';
 import { payPong, takePing, takePong } from './alives.js';
 import { broken, end, fail, finish, takeClose } from './closings.js';
 import { Connection, tellAll } from './connections.js';
-import { updateFlow, startReading, takeChunk } from './flows.js';
+import { updateFlow, startReading, takeChunk, whenRead } from './flows.js';
 import type { FramesHost } from './freams.js';
 import { deliver } from './inboxes.js';
 import { relieve } from './outboxes.js';
@@ -37,15 +37,19 @@ export class Core extends Connection implements FramesHost {
 
   // What came before the end is read before it: until reading has begun, it is looked at there.
   override _onEnd(): void {
-    if (this._reading) end(this);
+    if (this._reading) whenRead(this, end);
   }
 
   override _onError(cause: Error): void {
-    if (this._reading || !this._transport.destroyed) broken(this, cause);
+    if (this._reading || !this._transport.destroyed) {
+      whenRead(this, () => {
+        broken(this, cause);
+      });
+    }
   }
 
   override _onClose(): void {
-    if (this._reading) finish(this);
+    if (this._reading) whenRead(this, finish);
   }
 
   _onMessage(message: Message, bytes: number): void {
@@ -95,7 +99,7 @@ function read(c: Core, head: Buffer | undefined): void {
   // It may have ended before anybody listened.
   c._begun ||= destroyed;
   startReading(c, head);
-  if (errored) broken(c, errored);
-  if (destroyed) finish(c);
-  else if (readableEnded) end(c);
+  if (errored) c._onError(errored);
+  if (destroyed) c._onClose();
+  else if (readableEnded) c._onEnd();
 }

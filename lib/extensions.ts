@@ -30,8 +30,8 @@ type Output = (bytes: Buffer, done: boolean) => void;
 
 /** A window that is kept from message to message; made on first use. */
 interface Codec {
-  /** Takes input; returns what is left of it once there is much output. */
-  _run: (input: Buffer, slice: number, output: Output) => Buffer;
+  /** Takes input, the end of a message or not; returns what is left of it once there is much output. */
+  _run: (input: Buffer, last: boolean, slice: number, output: Output) => Buffer;
   _reset: () => void;
   _close: () => void;
 }
@@ -89,7 +89,7 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
     write(Buffer.concat([head, before, ring.subarray(0, at)]));
   };
   return {
-    _run(input, slice, output) {
+    _run(input, last, slice, output) {
       let rest = input;
       for (let produced = 0; ;) {
         write(rest);
@@ -107,7 +107,7 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
         // A block was marked as the last (RFC 7692 section 7.2.3.4): another may follow.
         if (room > 0) {
           restart();
-          if (rest.equals(TAIL)) return NOTHING;
+          if (last && rest.equals(TAIL)) return NOTHING;
           produced += window || 1024;
         }
         if (produced >= slice) return rest;
@@ -139,7 +139,7 @@ function documentedCodec(
     window = NOTHING;
   };
   return {
-    _run(input, _slice, output) {
+    _run(input, _last, _slice, output) {
       const { buffer, engine } = transform(input, {
         info: true,
         ...(window.length > 0 && { dictionary: window }),
@@ -208,7 +208,7 @@ export class Deflate implements Extension {
     const pieces: Buffer[] = [];
     if (bytes.length > 0) {
       this._deflater ??= this._makeDeflater();
-      this._deflater._run(bytes, Infinity, (piece) => pieces.push(Buffer.from(piece)));
+      this._deflater._run(bytes, last, Infinity, (piece) => pieces.push(Buffer.from(piece)));
     }
     if (last && this._parameters.clientForgets) this._deflater?._reset();
     if (bytes.length === 0) return last ? EMPTY : bytes;
@@ -224,7 +224,7 @@ export class Deflate implements Extension {
 
   _inflate(input: Buffer, last: boolean, output: Output): Buffer | undefined {
     try {
-      const rest = this._inflater!._run(input, SLICE, output);
+      const rest = this._inflater!._run(input, last, SLICE, output);
       if (rest.length > 0) return rest;
       if (last && this._parameters.serverForgets) this._inflater!._reset();
       return undefined;

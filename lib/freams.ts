@@ -9,16 +9,18 @@ import { bytesAt, textOf, useChunk } from './chunks.js';
 import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerations.js';
 import { type FrameError, InvalidStateError } from './exceptions.js';
 import { maskBytes, maskingKey } from './masks.js';
-import { numberOptions, type LimitOptions, type Numbers } from './options.js';
+import { checkOptions, FRAMES_KINDS, type LimitOptions, type Numbers } from './options.js';
 import { flush, headerSize, Output, packBytes, packHeader, packText, uncork } from './outputs.js';
 import type { ByteSink, Extension, Message } from './parts.js';
 import { PullQueue } from './queues.js';
 import { decodeUtf8 } from './utf8.js';
 import {
-  connectionClosed,
   bytesOf,
+  connectionClosed,
   controlPayload,
   describeValue,
+  isFunction,
+  isString,
   mustBe,
   raise,
   tell,
@@ -129,18 +131,23 @@ export class Frames extends EventEmitter<FramesEvents> {
    */
   constructor(write: FramesWrite | ByteSink = noWriter, options: FramesOptions = {}) {
     super();
-    const sink = typeof write === 'function' ? keepBytes(write) : write;
+    const sink = isFunction(write) ? keepBytes(write) : write;
     if (typeof (sink as unknown as ByteSink | undefined)?.write !== 'function') {
       throw mustBe('write', 'a function or a ByteSink', write);
     }
     this.#output = new Output(sink);
-    this.#numbers = numberOptions(options);
+    this.#numbers = checkOptions(options, FRAMES_KINDS);
     this.#extension = options.extension;
   }
 
   /** @internal Who gets everything before any listener does. */
   _attach(host: FramesHost): void {
     this.#host = host;
+  }
+
+  /** @internal Whether bytes wait to be parsed. */
+  get _waits(): boolean {
+    return this.#rest.length > 0 || (this.#stops & (SLICED | ENDED)) === SLICED;
   }
 
   // ---- bytes in ----
@@ -270,7 +277,8 @@ export class Frames extends EventEmitter<FramesEvents> {
    * @param key the four bytes of the masking key
    */
   static messageMask(data: Uint8Array, key: Uint8Array): Uint8Array {
-    if (key.length !== 4) throw wrongValue(`key must be 4 bytes, got ${key.length}`);
+    if (!(data instanceof Uint8Array)) throw mustBe('data', 'a Uint8Array', data);
+    if (key.length !== 4) throw mustBe('key', '4 bytes', key.length, wrongValue);
     maskBytes(data, 0, data.length, Buffer.from(key).readInt32LE());
     return data;
   }
@@ -306,7 +314,7 @@ export class Frames extends EventEmitter<FramesEvents> {
   /** A Close frame has come: checks it, and emits `close` (RFC 6455 section 5.5.1). */
   protected receiveClose(payload: Buffer): void {
     const { length } = payload;
-    const code = length > 1 ? payload.readUInt16BE() : StatusCodes.noStatus;
+    const code = length > 1 ? payload.readUInt16BE() : (payload[0] ?? StatusCodes.noStatus);
     if (length > 0 && !isCloseCode(code)) {
       throw protocolError(`a Close frame with the invalid code ${code}`, payload);
     }
@@ -483,7 +491,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   #deliverMessage(message: Message | undefined): void {
     if (message === undefined) return;
-    this.deliver(message, typeof message !== 'string', this.#assemble()._bytes);
+    this.deliver(message, !isString(message), this.#assemble()._bytes);
   }
 
   /** Has the extension work on payload bytes, or go on with what it left of them. */
@@ -501,7 +509,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       ? extension.decode(bytes, last, assembly._most, output)
       : extension.resume(bytes, last, output);
     if (rest) {
-      this.#slice(Buffer.from(rest), last);
+      this.#slice(fresh ? Buffer.from(rest) : rest, last);
       return;
     }
     if (last && !ended) message = assembly._take(NOTHING, 0, 0, true);
@@ -578,7 +586,7 @@ function firstByte(fin: boolean, code: number, rsv: number): number {
 
 function payloadOf(code: number, message: string | Uint8Array): Buffer {
   if (code >= ControlFrames.close) return controlPayload(message, 'payload');
-  const data = typeof message === 'string' ? Buffer.from(message) : bytesOf(message);
+  const data = isString(message) ? Buffer.from(message) : bytesOf(message);
   if (!data) throw mustBe('message', 'a string or bytes', message);
   return data;
 }

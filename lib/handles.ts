@@ -5,6 +5,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { documented, type Buffer } from './builtins.js';
+import { isFunction } from './values.js';
 
 /** What a handle is asked to write with, as Node's sockets do. */
 interface WriteRequest {
@@ -18,6 +19,8 @@ interface WriteRequest {
 
 /** What the stream of a socket writes to. */
 export interface Handle {
+  /** Where what is encrypted goes. */
+  readonly _parent?: Handle | null;
   readonly bytesWritten?: number;
   /** Bytes that the kernel has not taken yet. */
   readonly writeQueueSize?: number;
@@ -69,7 +72,7 @@ function learn(handle: Handle): void {
   handle.writeBuffer = (request, bytes) => {
     delete handle.writeBuffer;
     const result = handle.writeBuffer!(request, bytes);
-    model = typeof request?.getAsyncId === 'function' &&
+    model = isFunction(request?.getAsyncId) &&
       typeof result === 'number' && {
         _Request: request.constructor as new () => WriteRequest,
         _onComplete: request.oncomplete,

@@ -13,7 +13,7 @@ import {
   SEC,
   type DeflateParameters,
 } from './negotiations.js';
-import { numberOptions, type HandShakeOptions, type Numbers } from './options.js';
+import { checkOptions, type HandShakeOptions, type Numbers } from './options.js';
 import type { HeaderList, Remote } from './parts.js';
 import {
   checkHead,
@@ -28,7 +28,7 @@ import {
 } from './requests.js';
 import { randomWord } from './random.js';
 import { Answer, refusal, responseReader, type HandShakeResponse } from './responses.js';
-import { mustBe, tell } from './values.js';
+import { isString, mustBe, tell } from './values.js';
 
 export type { HandShakeResponse } from './responses.js';
 
@@ -89,8 +89,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     this.remote = remote;
     this.transport = transport;
     this.options = options;
+    this.#numbers = checkOptions(options);
     checkProtocols(options.protocols);
-    this.#numbers = numberOptions(options);
   }
 
   /**
@@ -124,7 +124,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
       head = exchange._request.join(key);
     } else {
       const composed = this.shakeHeaders();
-      head = typeof composed === 'string' ? composed : await composed;
+      head = isString(composed) ? composed : await composed;
       this.#sent = checkHead(head);
     }
     tell(this, 'request', head);
@@ -155,8 +155,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const exchange = this.#isOurs ? this.#exchange : undefined;
     tell(this, 'response', response);
     if (!exchange || response !== known) {
-      const refused = this.#judge(response);
-      if (refused) throw await refused;
+      await this.#judge(response);
       if (exchange) exchange._answer = this.#digest(response._text);
     }
     response._rest();
@@ -164,23 +163,24 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     return response;
   }
 
-  /** Verifies the response. Gives the error, which waits for the body, where its status is not 101. */
-  #judge(response: Answer): Promise<HandShakeError> | undefined {
+  /** Verifies the response; whoever overrides a step may take their time for it. */
+  async #judge(response: Answer): Promise<void> {
+    const steps = this as unknown as Steps;
     try {
-      this.verifyStatus(response);
+      await steps.verifyStatus(response);
     } catch (error) {
       if (!(error instanceof HandShakeError)) throw error;
-      return (this._refused = readBody(this.transport, response).then((body) =>
+      // A refusal comes with its body.
+      throw await (this._refused = readBody(this.transport, response).then((body) =>
         Object.assign(error, { body }),
       ));
     }
-    this.verifyUpgrade(response);
-    this.verifyAccept(response);
-    const subprotocol = this.selectSubprotocol(response);
-    const extensions = this.selectExtensions(response);
+    await steps.verifyUpgrade(response);
+    await steps.verifyAccept(response);
+    const subprotocol = await steps.selectSubprotocol(response);
+    const extensions = await steps.selectExtensions(response);
     response.subprotocol = subprotocol;
     response.extensions = extensions;
-    return undefined;
   }
 
   get #accept(): string {
@@ -302,16 +302,17 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {HandShakeError} when the server's choice fits nothing that was offered
    */
   protected selectExtensions(response: HandShakeResponse): string {
-    const [chosen, another] = headerTokens(response.rawHeaders, EXTENSIONS);
-    if (chosen === undefined) return '';
+    const { rawHeaders } = response;
+    if (header(rawHeaders, EXTENSIONS) === undefined) return '';
+    const [chosen, another] = headerTokens(rawHeaders, EXTENSIONS);
     const offers = headerTokens(this.#sent, EXTENSIONS);
     const offered = offers.join();
     // Connections to one place agree on the same: they share what it is made of.
-    if (agreed[0] !== chosen || agreed[1] !== offered) {
+    if (chosen && (agreed[0] !== chosen || agreed[1] !== offered)) {
       agreed = [chosen, offered, parseAnswer(chosen, parseOffers(offers))];
     }
-    this._deflate = agreed[2];
-    if (!this._deflate || another !== undefined) {
+    this._deflate = chosen ? agreed[2] : undefined;
+    if (!this._deflate || another) {
       throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
     }
     return agreed[0];
@@ -350,6 +351,16 @@ const HOOKS = [
 const OWN_HOOKS = HOOKS.map((hook) => (HandShake.prototype as unknown as Hooks)[hook]);
 
 type Hooks = Record<(typeof HOOKS)[number], unknown>;
+
+/** The steps that verify, as somebody may have overridden them. */
+type Steps = Record<
+  'verifyStatus' | 'verifyUpgrade' | 'verifyAccept',
+  (response: HandShakeResponse) => unknown
+> &
+  Record<
+    'selectSubprotocol' | 'selectExtensions',
+    (response: HandShakeResponse) => string | Promise<string>
+  >;
 
 let latestKey = '';
 let latestAccept = '';

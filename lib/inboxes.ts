@@ -7,12 +7,13 @@ import { refusal } from './connections.js';
 import type { Audience, Connection, MessageListener } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
 import { updateFlow } from './flows.js';
-import { numberOption, type ReceiveOptions, type StreamOptions } from './options.js';
+import { checkKinds, numberOption, RECEIVE_KINDS, STREAM_KINDS } from './options.js';
+import type { ReceiveOptions, StreamOptions } from './options.js';
 import type { Message } from './parts.js';
 import { makePieces, pullIterator } from './pieces.js';
 import type { PieceStream, PieceWaiter, PullIterator } from './pieces.js';
 import { PullQueue, type Waiter } from './queues.js';
-import { checkSignal, checkType, onAbort, raise } from './values.js';
+import { isString, onAbort, raise } from './values.js';
 
 /** With listeners and nobody who pulls, so much is kept for a `receive()` right after opening. */
 const BACKLOG = 256;
@@ -62,7 +63,7 @@ export function attached(
       if (!audience.listeners('message').includes(listener)) break;
       if (once) audience.off('message', listener, context, true);
       try {
-        listener.call(context, message, typeof message !== 'string');
+        listener.call(context, message, !isString(message));
       } catch (error) {
         raise(error);
       }
@@ -82,9 +83,10 @@ export function receive(c: Connection, options?: ReceiveOptions): Promise<Messag
 
 /** The next message in pieces. */
 export function receivePieces(c: Connection, options: StreamOptions): PieceStream {
+  const { maxPayload } = checkKinds(options, STREAM_KINDS);
   const [pieces, waiter] = makePieces(
     c._numbers.maxQueueBytes,
-    options.maxPayload === undefined ? undefined : numberOption(options, 'maxPayload'),
+    maxPayload === undefined ? undefined : numberOption(options, 'maxPayload'),
     (full) => {
       fill(c, full);
     },
@@ -106,16 +108,17 @@ export function receivePieces(c: Connection, options: StreamOptions): PieceStrea
 export const iterate = (c: Connection): PullIterator<Message> =>
   pullIterator<Message>(
     () => poll(c),
-    ({ _give, _fail }) => {
-      pull(c, {
-        _give,
-        // A loop ends for one kind of reason only, whatever went wrong before.
-        _fail: (error) => {
-          _fail(error instanceof ConnectionClosed ? error : refusal(c));
-        },
-      });
+    (waiter) => {
+      pull(c, waiter);
     },
-    (error) => error instanceof ConnectionClosedOK,
+    (error) => {
+      // A loop ends for one kind of reason only, whatever went wrong before.
+      const closed = error instanceof ConnectionClosed ? error : refusal(c);
+      return !(closed instanceof ConnectionClosedOK) && closed;
+    },
+    (waiter) => {
+      if (waiter) leave(c, waiter);
+    },
   );
 
 /** Nothing more comes: those who wait get the error, later ones what calls get from now on. */
@@ -224,11 +227,9 @@ function catchUp(c: Connection): void {
 }
 
 function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
-  const { text, timeout, signal } = options;
   return new Promise((resolve, reject) => {
-    checkType('text', text, 'boolean');
+    const { text, timeout, signal } = checkKinds(options, RECEIVE_KINDS);
     numberOption({ timeout }, 'timeout');
-    checkSignal(signal);
     signal?.throwIfAborted();
     let timer: NodeJS.Timeout | undefined;
     const settle = (): void => {
@@ -263,7 +264,7 @@ function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
 
 function convert(message: Message, text: boolean): Message {
   if (text) return message.toString();
-  return typeof message === 'string' ? Buffer.from(message) : message;
+  return isString(message) ? Buffer.from(message) : message;
 }
 
 let warned = false;

@@ -6,7 +6,7 @@ import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import type { DataFrames } from './enumerations.js';
 import type { CompressionOptions } from './negotiations.js';
-import { isWithin, mustBe, wrongType, wrongValue } from './values.js';
+import { isFunction, isString, isWithin, mustBe, wrongType, wrongValue } from './values.js';
 
 /** Header fields by name; a list of values is sent as that many fields. */
 export type HeaderFields = Readonly<Record<string, string | number | readonly string[]>>;
@@ -225,7 +225,7 @@ export function numberOption(options: NumberOptions, name: keyof Numbers): numbe
 }
 
 /** All of {@link numberOption}; the defaults are one object for all connections. */
-export function numberOptions(options: NumberOptions): Numbers {
+function numberOptions(options: NumberOptions): Numbers {
   for (const name in options) if (name in NUMBERS) return all(options);
   return (defaults ??= all({}));
 }
@@ -237,7 +237,7 @@ const all = (options: NumberOptions): Numbers =>
     Object.keys(NUMBERS).map((name) => [name, numberOption(options, name as keyof Numbers)]),
   ) as Numbers;
 
-/** What options must be, by name. Undefined stands for the default. */
+/** What options must be, by name: in words, or a class; anything else is looked at elsewhere. */
 type Kinds = Readonly<Record<string, unknown>>;
 
 const KINDS: Kinds = {
@@ -255,6 +255,9 @@ const KINDS: Kinds = {
   handShake: 'function',
 };
 
+/** Those that Frames takes. */
+export const FRAMES_KINDS: Kinds = { ...KINDS, extension: 0 };
+
 const COMPRESSION_KINDS: Kinds = {
   serverNoContextTakeover: 'boolean',
   clientNoContextTakeover: 'boolean',
@@ -265,27 +268,56 @@ const COMPRESSION_KINDS: Kinds = {
   memLevel: 'integer from 1 to 9',
 };
 
+/** Those of calls. */
+export const SEND_KINDS: Kinds = { fin: 'a boolean', compress: 'a boolean', code: 0 };
+export const STREAM_KINDS: Kinds = { maxPayload: 0 };
+export const SIGNAL_KINDS: Kinds = { signal: AbortSignal };
+export const CONNECT_KINDS: Kinds = { ...KINDS, ...SIGNAL_KINDS };
+export const RECEIVE_KINDS: Kinds = { text: 'a boolean', timeout: 0, ...SIGNAL_KINDS };
+
 /** Whether a value is of one of the kinds: types, ranges, or numbers and booleans as they print. */
 function isOf(kinds: string, value: unknown): boolean {
-  const type = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+  const type = typeOf(value);
   const literal = /number|boolean/.test(type) && String(value);
-  return kinds.split(' or ').some((kind) => {
+  return kinds.split(/^a | or /).some((kind) => {
     const [, least, most] = kind.split(/ from | to /).map(Number);
     return kind === type || kind === literal || isWithin(value, least!, most!);
   });
 }
 
-function checkKinds(options: object, known: Kinds, where = ''): void {
-  for (const [name, value] of Object.entries(options)) {
+/** A Map, or Headers, has its entries elsewhere than an object has its fields. */
+const typeOf = (value: unknown): string =>
+  Array.isArray(value)
+    ? 'array'
+    : Object(value) === value && Symbol.iterator in (value as object)
+      ? 'iterable'
+      : value === null
+        ? 'null'
+        : typeof value;
+
+/**
+ * Checks names, and values of a kind that is told in words.
+ * @returns the options
+ * @throws TypeError
+ */
+export function checkKinds<T extends object>(options: T, known: Kinds, where = ''): T {
+  // A signal belongs into an object.
+  if (typeOf(options) !== 'object' || options instanceof AbortSignal) {
+    throw mustBe('options', 'an object', options);
+  }
+  for (const [name, value] of Object.entries(options as Record<string, unknown>)) {
     if (!Object.hasOwn(known, name)) {
       const names = Object.keys(known).sort().join(', ');
       throw wrongType(`${JSON.stringify(where + name)} is no option; known are ${names}`);
     }
     const kinds = known[name];
-    if (typeof kinds === 'string' && value !== undefined && !isOf(kinds, value)) {
-      throw mustBe(where + name, kinds, value);
+    if (value === undefined) continue;
+    if (isString(kinds) && !isOf(kinds, value)) throw mustBe(where + name, kinds, value);
+    if (isFunction(kinds) && !(value instanceof kinds)) {
+      throw mustBe(name, `an ${kinds.name}`, value);
     }
   }
+  return options;
 }
 
 /**
@@ -293,9 +325,8 @@ function checkKinds(options: object, known: Kinds, where = ''): void {
  * @returns those that are numbers, or their defaults
  * @throws TypeError or RangeError
  */
-export function checkOptions(options: NumberOptions & HandShakeOptions): Numbers {
-  if (typeof options !== 'object' || !options) throw mustBe('options', 'an object', options);
-  checkKinds(options, KINDS);
+export function checkOptions(options: NumberOptions & HandShakeOptions, kinds = KINDS): Numbers {
+  checkKinds(options, kinds);
   const { compression } = options;
   if (compression) checkKinds(Object(compression) as object, COMPRESSION_KINDS, 'compression.');
   return numberOptions(options);

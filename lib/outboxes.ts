@@ -8,11 +8,11 @@ import { crowded, quietly, refusal, sendable } from './connections.js';
 import type { Connection, Settler, Source } from './connections.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
-import type { SendOptions } from './options.js';
+import { checkKinds, SEND_KINDS, type SendOptions } from './options.js';
 import type { SendData } from './parts.js';
 import { SendQueue } from './sends.js';
 import { checkUtf8 } from './utf8.js';
-import { bytesOf, checkType, mustBe, wrongType, wrongValue } from './values.js';
+import { bytesOf, isFunction, isString, mustBe, wrongType, wrongValue } from './values.js';
 
 /** A message, or a piece of one, that is at hand. */
 type Piece = string | Buffer | Blob;
@@ -72,10 +72,7 @@ function inTurn(c: Connection, working: void | Promise<void>): Promise<void> {
 }
 
 function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Promise<void> {
-  if (Object(options) !== options) throw mustBe('options', 'an object', options);
-  const { fin, code, compress } = options;
-  checkType('compress', compress, 'boolean');
-  checkType('fin', fin, 'boolean');
+  const { fin, code, compress } = checkKinds(options, SEND_KINDS);
   if (code !== undefined && ![0, 1, 2].includes(code)) {
     throw mustBe('code', 'one of DataFrames', code, wrongValue);
   }
@@ -83,8 +80,7 @@ function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Prom
   const source = message === undefined ? sourceOf(data) : undefined;
   if (!sendable(c)) return quietly(Promise.reject(refusal(c)));
   const inPieces = c._order?._inPieces;
-  const goesOn =
-    code === DataFrames.cont || !!(code === undefined && fin !== undefined && inPieces);
+  const goesOn = code === DataFrames.cont || !!(fin !== undefined && inPieces);
   if (source) {
     if (fin !== undefined || goesOn) {
       throw wrongType('an iterable is a whole message: fin and cont are for pieces');
@@ -93,6 +89,9 @@ function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Prom
   }
   if (goesOn && !inPieces) {
     throw new InvalidStateError('there is no message to continue: begin one with fin: false');
+  }
+  if (goesOn && code && code !== (c._tail ? DataFrames.text : DataFrames.binary)) {
+    throw mustBe('code', 'that of the message it goes on with', code, wrongValue);
   }
   const open = goesOn || fin === false ? fin === false : undefined;
   return sendPiece(c, message as Piece, goesOn ? DataFrames.cont : code, open, compress);
@@ -134,25 +133,34 @@ function sendPiece(
 
 /** Runs in its turn; settles once there is room. */
 function enter(c: Connection, work: () => void | Promise<void>, open?: boolean): Promise<void> {
-  return quietly(
-    new Promise((resolve, reject) => {
-      const settler: Settler = { _resolve: resolve, _reject: reject };
-      (c._waiting ??= new Set()).add(settler);
-      const succeed = (): void => {
-        if (c._waiting?.delete(settler)) drained(c).then(resolve, reject);
-      };
-      const fail = (error: unknown): void => {
-        c._waiting?.delete(settler);
-        reject(error);
-      };
-      (c._order ??= new SendQueue())._add(() => {
-        const working = work();
-        if (working) return working.then(succeed, fail);
-        succeed();
-        return undefined;
-      }, open);
-    }),
-  );
+  let resolve!: () => void;
+  let reject!: (error: unknown) => void;
+  const entered = new Promise<void>((...both) => {
+    [resolve, reject] = both;
+  });
+  const settler: Settler = {
+    _resolve: resolve,
+    // With the connection: nobody need look. What is wrong with the data is not silenced.
+    _reject: (error) => {
+      void quietly(entered);
+      reject(error);
+    },
+  };
+  (c._waiting ??= new Set()).add(settler);
+  const succeed = (): void => {
+    if (c._waiting?.delete(settler)) drained(c).then(resolve, settler._reject);
+  };
+  const fail = (error: unknown): void => {
+    c._waiting?.delete(settler);
+    (c._begun ? settler._reject : reject)(error);
+  };
+  (c._order ??= new SendQueue())._add(() => {
+    const working = work();
+    if (working) return working.then(succeed, fail);
+    succeed();
+    return undefined;
+  }, open);
+  return entered;
 }
 
 /** A message that cannot be completed takes the connection with it. */
@@ -192,6 +200,8 @@ async function sendPieces(
       await drained(c);
     }
     textTail(left, NOTHING, true);
+    // It may have been asked for its end while the connection ended: nothing follows a Close frame.
+    checkOpen(c);
     if (opcode !== undefined) await writeFrame(c, true, DataFrames.cont, NOTHING);
   } catch (cause) {
     if (c._sources?.delete(source)) endSource(source);
@@ -209,13 +219,13 @@ function checkOpen(c: Connection): void {
 
 /** A message that is at hand as a whole. */
 const wholeData = (data: unknown): Piece | undefined =>
-  typeof data === 'string' || data instanceof Blob ? data : bytesOf(data);
+  isString(data) || data instanceof Blob ? data : bytesOf(data);
 
 function sourceOf(data: unknown): () => Source {
   if (typeof data === 'object' && data !== null && !(data instanceof String)) {
     const iterable = data as Record<symbol, (() => Source) | undefined>;
     const method = Symbol.asyncIterator in data ? Symbol.asyncIterator : Symbol.iterator;
-    if (typeof iterable[method] === 'function') {
+    if (isFunction(iterable[method])) {
       return () => (iterable[method] as () => Source)();
     }
   }
@@ -227,7 +237,7 @@ function sourceOf(data: unknown): () => Source {
 }
 
 const opcodeOf = (data: Piece, code: DataFrames | undefined): DataFrames =>
-  code ?? (typeof data === 'string' ? DataFrames.text : DataFrames.binary);
+  code ?? (isString(data) ? DataFrames.text : DataFrames.binary);
 
 function requireText(data: Piece): void {
   if (Buffer.isBuffer(data) && !isUtf8(data)) throw notText();
@@ -239,7 +249,7 @@ function requireText(data: Piece): void {
  * @returns what this one leaves
  */
 function textTail(tail: Buffer | undefined, data: Piece, last: boolean): Buffer | undefined {
-  if (!tail || data instanceof Blob || (typeof data === 'string' && tail.length === 0)) return tail;
+  if (!tail || data instanceof Blob || (isString(data) && tail.length === 0)) return tail;
   const bytes = Buffer.concat([tail, Buffer.from(data)]);
   const valid = checkUtf8(bytes, 0, bytes.length);
   if (valid < 0 || (last && valid < bytes.length)) throw notText();

@@ -76,6 +76,8 @@ export class Output {
   _texts = '';
   _textsFrom = 0;
   _caution = 0;
+  /** What is packed while a large frame is on its way: nothing may come between its pieces. */
+  _held: (() => void)[] | undefined;
 
   constructor(sink: ByteSink) {
     this._sink = sink;
@@ -89,6 +91,10 @@ export function uncork(o: Output): void {
 
 /** Packs one frame of text. `first` is its first byte: FIN, RSV and opcode. */
 export function packText(o: Output, first: number, text: string): void {
+  if (o._held) {
+    o._held.push(() => packText(o, first, text));
+    return;
+  }
   if (text.length > LONGEST_DIRECT_STRING) {
     packBytes(o, first, Buffer.from(text));
     return;
@@ -158,10 +164,23 @@ function writeText(o: Output, first: number, text: string): void {
 
 /** Packs one frame of bytes, which are copied. `first` is its first byte. */
 export function packBytes(o: Output, first: number, data: Buffer): void {
-  writeTexts(o);
   const { length } = data;
+  const held = o._held;
+  if (held) {
+    const own = Buffer.from(data);
+    held.push(() => packBytes(o, first, own));
+    return;
+  }
+  writeTexts(o);
   if (length > PIECE) {
-    packLarge(o, first, data);
+    o._held = [];
+    try {
+      packLarge(o, first, data);
+    } finally {
+      const behind = o._held;
+      o._held = undefined;
+      for (const pack of behind) pack();
+    }
     return;
   }
   const slab = reserve(o, length + 14);

@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { InvalidURI } from './exceptions.js';
-import { mustBe } from './values.js';
+import { isString, mustBe } from './values.js';
 
 /** A message as it is received: text as a string, binary as a Buffer of its own. */
 export type Message = string | Buffer;
@@ -48,7 +48,7 @@ export interface Remote {
   readonly resource: string;
   /** Whether TLS is spoken: so it is for `wss`. */
   readonly ssl: boolean;
-  /** `user:password` of the URI, decoded, for Basic authorization (RFC 7617). */
+  /** `user:password` of the URI, decoded, for Basic authorization. */
   readonly userinfo?: string;
 }
 
@@ -107,6 +107,8 @@ export interface ByteSink {
 const WS_URI = /^wss?:\/\/[^/?#\\]+((?:[/?][^#\\]*)?)$/i;
 /** White space, control characters, lone surrogates. */
 const FORBIDDEN_IN_URI = /[\s\p{Cc}\p{Cs}]/u;
+/** What Basic authorization has no room for (RFC 7617 section 2): a colon in the name, control characters. */
+const FORBIDDEN_IN_USER = /^[^:]*%3a|%[01]|%7f/i;
 const NOT_IN_RESOURCE = /[^!#-;=?-[\]_a-z~]+/g;
 
 /** Many connections go to one place: they share what it is made of. */
@@ -121,10 +123,10 @@ let lastRemote: Remote | undefined;
  */
 export function parseUri(uri: string | URL): Remote {
   const text = uri instanceof URL ? uri.href : uri;
-  if (typeof text !== 'string') throw mustBe('uri', 'a string or a URL', text);
+  if (!isString(text)) throw mustBe('uri', 'a string or a URL', text);
   if (text === lastText && lastRemote) return lastRemote;
   const fail = (expected: string): never => {
-    const shown = JSON.stringify(text.replace(/\/\/[^/?#]*@/, '//***@'));
+    const shown = JSON.stringify(text.replace(/:[^]*@/, '://***@'));
     throw new InvalidURI(`a WebSocket URI has ${expected}, got ${shown}`);
   };
   const found = !FORBIDDEN_IN_URI.test(text) && WS_URI.exec(text);
@@ -135,14 +137,15 @@ export function parseUri(uri: string | URL): Remote {
     const { protocol, hostname, port, username, password } = new URL(text);
     const path = found[1]!.replace(NOT_IN_RESOURCE, encodeURIComponent);
     const ssl = protocol === 'wss:';
-    if (port !== '0') {
+    const userinfo = username + password && `${username}:${password}`;
+    if (port !== '0' && !FORBIDDEN_IN_USER.test(userinfo)) {
       const remote: Remote = {
         scheme: ssl ? 'wss' : 'ws',
         host: hostname.replace(/[[\]]/g, ''),
         port: Number(port || (ssl ? 443 : 80)),
         resource: path.replace(/^\/?/, '/'),
         ssl,
-        ...(username + password && { userinfo: decodeURIComponent(`${username}:${password}`) }),
+        ...(userinfo && { userinfo: decodeURIComponent(userinfo) }),
       };
       // A secret is not kept for longer than its connection.
       if (remote.userinfo === undefined) {

@@ -2,7 +2,8 @@
  * One message, piece by piece as it arrives.
  * @packageDocumentation
  */
-import type { PieceSink } from './assemblies.js';
+import { checkSize, type PieceSink } from './assemblies.js';
+import { Buffer } from './builtins.js';
 import type { Message } from './parts.js';
 import { PullQueue, type Waiter } from './queues.js';
 
@@ -24,46 +25,60 @@ export interface PullIterator<T> extends AsyncIterableIterator<T, undefined> {
 }
 
 const DONE = { value: undefined, done: true } as const;
+/** What a piece counts besides its bytes: small ones must not fill the memory unseen. */
+const PIECE_COST = 128;
 
 /**
  * An iterator over what a source gives, until it fails.
  * @param poll the first item, where there is one
- * @param isOver whether an error is how the source ends
- * @param leave told when the loop has been left
+ * @param explain what to tell of the error it ended with; nothing where that is how it should end
+ * @param leave told of each who waits when the loop is left, and once more of nobody
  */
 export function pullIterator<T>(
   poll: () => T | undefined,
   wait: (waiter: Waiter<T>) => void,
-  isOver: (error: unknown) => boolean,
-  leave?: () => void,
+  explain: (error: unknown) => Error | false,
+  leave: (waiter?: Waiter<T>) => void,
 ): PullIterator<T> {
   let left = false;
+  /** Those who wait, in the order in which they get something. */
+  const waiters: Waiter<T>[] = [];
   return {
     next() {
       const item = left ? undefined : poll();
       if (item !== undefined) return Promise.resolve({ value: item, done: false });
       return new Promise((resolve, reject) => {
-        const end = (): void => {
-          left = true;
+        if (left) {
           resolve(DONE);
-        };
-        if (left) end();
-        else {
-          wait({
-            _give: (value) => {
-              resolve({ value, done: false });
-            },
-            _fail: (error) => {
-              if (isOver(error)) end();
-              else reject(error);
-            },
-          });
+          return;
         }
+        const waiter: Waiter<T> = {
+          _give: (value) => {
+            waiters.shift();
+            resolve({ value, done: false });
+          },
+          _fail: (error) => {
+            waiters.shift();
+            const why = !left && explain(error);
+            if (why) reject(why);
+            else {
+              left = true;
+              resolve(DONE);
+            }
+          },
+        };
+        waiters.push(waiter);
+        wait(waiter);
       });
     },
     return: () => {
-      if (!left) leave?.();
-      left = true;
+      if (!left) {
+        left = true;
+        for (const waiter of [...waiters, undefined]) {
+          leave(waiter);
+          waiter?._fail(DONE);
+        }
+      }
       return Promise.resolve(DONE);
     },
     [Symbol.asyncIterator]() {
@@ -90,7 +105,7 @@ export function makePieces(
     maxPayload,
     begin: onBegin,
     piece(piece) {
-      if (!pieces._offer(piece)) pieces._keep(piece, piece.length);
+      if (!pieces._offer(piece)) pieces._keep(piece, piece.length + PIECE_COST);
     },
     end: (error = DONE) => {
       pieces._end(error);
@@ -101,8 +116,9 @@ export function makePieces(
     (reader) => {
       pieces._wait(reader);
     },
-    (error) => error === DONE,
-    () => {
+    (error) => error !== DONE && (error as Error),
+    (reader) => {
+      if (reader) return;
       onLeave();
       sink.end();
       pieces._forget();
@@ -110,8 +126,13 @@ export function makePieces(
   );
   // Also takes a message that was whole before anybody asked for its pieces.
   const _give = (message: Message): void => {
-    if (message.length > 0) sink.piece(message);
-    sink.end();
+    try {
+      checkSize(Buffer.byteLength(message), maxPayload ?? Infinity);
+      if (message.length > 0) sink.piece(message);
+      sink.end();
+    } catch (error) {
+      sink.end(error);
+    }
   };
   return [stream, { _sink: sink, _give, _fail: sink.end }];
 }

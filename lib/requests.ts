@@ -6,7 +6,7 @@ import { Buffer } from './builtins.js';
 import { EXTENSIONS, offerOf, parseOffers, SEC, type CompressionOptions } from './negotiations.js';
 import type { HandShakeOptions, HeaderFields, UnionFields } from './options.js';
 import type { HeaderField, HeaderList, Remote } from './parts.js';
-import { authority, mustBe, trimField, wrongType, wrongValue } from './values.js';
+import { authority, isString, mustBe, trimField, wrongType, wrongValue } from './values.js';
 
 const TOKEN = /^[\w!#-'*+.^`|~-]+$/;
 const VALUE = /^[\t -~\x80-\uffff]*$/;
@@ -111,7 +111,8 @@ export const composeHead = (requestLine: string, fields: HeaderList): string =>
 export function checkHead(head: string): HeaderList {
   const found = REQUEST_HEAD.exec(head);
   if (!found) {
-    throw mustBe('the request', '"GET <resource> HTTP/1.1", fields and a blank line', head);
+    const [line] = head.split('\r\n', 1);
+    throw mustBe('the request', '"GET <resource> HTTP/1.1", fields and a blank line', line);
   }
   const headers = found[1]!.split('\r\n').slice(0, -1).map(parseLine);
   requireField(headers, 'Upgrade', 'websocket');
@@ -128,7 +129,7 @@ export function checkHead(head: string): HeaderList {
 export function checkProtocols(protocols?: readonly unknown[], what = 'protocols'): void {
   if (!protocols?.length) return;
   for (const protocol of protocols) {
-    if (typeof protocol !== 'string' || !TOKEN.test(protocol)) {
+    if (!isString(protocol) || !TOKEN.test(protocol)) {
       throw mustBe(what, 'tokens', protocol);
     }
   }
@@ -172,7 +173,7 @@ const objectFields = (what: string, headers: Readonly<Record<string, unknown>>):
     return [value].flat().map((one): HeaderField => {
       const text = String(one);
       // Only the character that is wrong is shown: values may be secret.
-      const wrong = typeof one === 'string' || Number.isFinite(one) ? CONTROL.exec(text) : [one];
+      const wrong = isString(one) || Number.isFinite(one) ? CONTROL.exec(text) : [one];
       if (wrong) throw mustBe(`${what}: ${name}`, 'a string, no control characters', wrong[0]);
       return [name, text];
     });
@@ -195,8 +196,12 @@ function union(fields: HeaderField[], changes: UnionFields, what: string): Heade
 }
 
 function parseLine(line: unknown): [name: string, value: string] {
-  const field = typeof line === 'string' && !CONTROL.test(line) && parseField(line);
-  if (!field) throw mustBe('headers: a line', '"Name: value", no control characters', line);
+  const field = isString(line) && !CONTROL.test(line) && parseField(line);
+  if (!field) {
+    // Values may be secret.
+    const [name] = isString(line) ? line.split(':', 1) : [line];
+    throw mustBe('headers: a line', '"Name: value", no control characters', name);
+  }
   return field;
 }
 

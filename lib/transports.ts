@@ -156,14 +156,26 @@ function socketSettings(
     ALPNProtocols: ['http/1.1'],
     ...(tlsOptions as TlsOptions | undefined),
     ...settings,
+    // A unix socket would take the place of the host.
+    path: undefined,
   };
 }
 
 /** Not within connect(): what is told then has no listener yet. */
 const later =
   (lookup: LookupFunction): LookupFunction =>
-  (name, how, done) =>
-    lookup(name, how, (...found) => nextTick(done, ...found));
+  (name, how, done) => {
+    const give: typeof done = (error, found, family) => {
+      const nobody = found?.length ? null : new Error('no address was found');
+      nextTick(done, error ?? nobody, found, family);
+    };
+    // What it throws, Node would throw with a socket that nobody has.
+    try {
+      lookup(name, how, give);
+    } catch (error) {
+      give(error as Error, '');
+    }
+  };
 
 const onRead = (tap: Tap): object => {
   const buffer = readBuffer();
@@ -250,8 +262,10 @@ export abstract class Transporter implements ByteSink, TransportOwner {
    */
   get _taken(): number {
     const transport: HandleOwner = this._transport;
+    const handle = transport._handle;
+    // What is encrypted is counted below.
     const { bytesWritten = this._written, writeQueueSize = transport.writableLength } =
-      transport._handle ?? {};
+      handle?._parent ?? handle ?? {};
     return bytesWritten - writeQueueSize;
   }
 

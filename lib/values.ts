@@ -5,6 +5,11 @@
 import { Buffer } from './builtins.js';
 import { ConnectionClosedError, ConnectionClosedOK, type ConnectionClosed } from './exceptions.js';
 
+export const isString = (value: unknown): value is string => typeof value === 'string';
+
+export const isFunction = (value: unknown): value is (...args: never[]) => unknown =>
+  typeof value === 'function';
+
 /** A `TypeError` for an argument of the wrong kind. */
 export const wrongType = (message: string): TypeError =>
   Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
@@ -24,6 +29,14 @@ export const mustBe = <E extends Error = TypeError>(
 /** @throws TypeError unless it is of this type, or left out */
 export function checkType(what: string, value: unknown, type: string): void {
   if (value !== undefined && typeof value !== type) throw mustBe(what, `a ${type}`, value);
+}
+
+/** What a user's hook has made, if it is what it should be. */
+export function made<T>(value: T, hook: string, member: keyof T & string): T {
+  if ((value as T | undefined)?.[member] === undefined) {
+    throw mustBe(`what ${hook}() returns`, `an object with ${member}`, value);
+  }
+  return value;
 }
 
 /** Whether a value is an integer within bounds. */
@@ -54,7 +67,7 @@ const isBlank = (text: string, at: number): boolean => text[at] === ' ' || text[
 
 /** What a wrong argument was, for an error message: `5`, `5n`, `"text"`, `an instance of Date`. */
 export const describeValue = (value: unknown): string =>
-  typeof value === 'string'
+  isString(value)
     ? JSON.stringify(value.slice(0, 80))
     : Object(value) === value
       ? `an instance of ${(value as object).constructor?.name ?? 'Object'}`
@@ -82,7 +95,7 @@ export function controlPayload(
   what: string,
   most = MAX_CONTROL_PAYLOAD,
 ): Buffer {
-  const bytes = typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
+  const bytes = isString(data) ? Buffer.from(data) : bytesOf(data);
   if (!bytes) throw mustBe(what, 'a string or bytes', data);
   if (bytes.length > most) {
     throw mustBe(what, `at most ${most} bytes`, bytes.length, wrongValue);
@@ -104,13 +117,6 @@ export function raise(error: unknown): void {
 export function onAbort(signal: AbortSignal | undefined, call: () => void): () => void {
   signal?.addEventListener('abort', call);
   return () => signal?.removeEventListener('abort', call);
-}
-
-/** @throws TypeError unless it is an AbortSignal, or none */
-export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw mustBe('signal', 'an AbortSignal', signal);
-  }
 }
 
 /** What is wrong with the arguments rejects the promise, as does what goes wrong later. */

@@ -34,7 +34,7 @@ const PUBLIC = [
   'parts',
 ];
 /** Properties of Node's own that are looked at: these keep their names. */
-const NODE_PROPERTIES = /^_(handle|writeState|unrefTimer)$/;
+const NODE_PROPERTIES = /^_(handle|parent|writeState|unrefTimer)$/;
 /** Holds the fingerprint of what dist/ was built from; not part of the package. */
 const stamp = '.fingerprint';
 

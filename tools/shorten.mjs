@@ -1,12 +1,15 @@
 /**
  * What bundlers leave as it is, though it has a shorter form, gets it here: function declarations
- * become arrow functions, and methods that often say `this` say it once.
+ * become arrow functions, methods that often say `this` say it once, what is thrown is handed to a
+ * function, so that it can stand in an expression, and what is set to undefined is set to a variable.
  */
 import { transform } from 'esbuild';
 import ts from 'typescript';
 
-/** What `this` is called in a method: nothing else may have the name. */
+/** What `this` is called in a method, what throws, and what is undefined: names of nothing else. */
 const SELF = 'self$';
+const THROW = 'throw$';
+const NOTHING = 'nothing$';
 /** Characters of a line, about: Node shows the one that throws, with every error that nobody catches. */
 const LINE = 120;
 /** Mentions of `this` from which on the variable pays for itself, and those without a `let` to join. */
@@ -19,9 +22,13 @@ const OFTEN_ALONE = 4;
  * @returns {Promise<string>}
  */
 export async function shorten(code) {
-  if (code.includes(SELF)) throw new Error(`${SELF} is taken`);
-  const { statements } = parse(shareThis(code));
+  for (const name of [SELF, THROW, NOTHING]) {
+    if (code.includes(name)) throw new Error(`${name} is taken`);
+  }
+  const source = parse(code);
+  const { statements } = parse(edited(code, [...shareThis(source), ...shortenWords(source)]));
   const pieces = statements.map((one) => (isPlain(one) ? arrowOf(one) : one.getFullText()));
+  pieces.unshift(`var ${NOTHING},${THROW}=(error)=>{throw error};`);
   const short = await transform(pieces.join('\n'), {
     minifySyntax: true,
     minifyWhitespace: true,
@@ -69,13 +76,15 @@ function arrowOf({ name, parameters, body, modifiers }) {
   return `var ${name.text}=${modifiers ? 'async' : ''}(${list})=>${body.getText()};`;
 }
 
+/** @typedef {[from: number, to: number, text: string]} Edit */
+
 /**
  * Puts `this` into a variable where a method mentions it often.
  *
- * @param {string} code
+ * @param {ts.SourceFile} source
  */
-function shareThis(code) {
-  /** @type {[from: number, to: number, text: string][]} */
+function shareThis(source) {
+  /** @type {Edit[]} */
   const edits = [];
   /** @param {ts.Node} node */
   const visit = (node) => {
@@ -92,7 +101,48 @@ function shareThis(code) {
     }
     ts.forEachChild(node, visit);
   };
-  visit(parse(code));
+  visit(source);
+  return edits;
+}
+
+/** @param {ts.SourceFile} source */
+function shortenWords(source) {
+  /** @type {Edit[]} */
+  const edits = [];
+  /** @param {ts.Node} node */
+  const visit = (node) => {
+    if (ts.isThrowStatement(node)) {
+      const { expression } = node;
+      edits.push([node.getStart(), expression.getStart(), `${THROW}(`]);
+      edits.push([expression.getEnd(), expression.getEnd(), ')']);
+    } else if (ts.isVoidExpression(node) && !isCompared(node)) {
+      edits.push([node.getStart(), node.getEnd(), NOTHING]);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return edits;
+}
+
+/**
+ * V8 compares with what it knows to be undefined, faster than with a variable that is.
+ *
+ * @param {ts.VoidExpression} node
+ */
+function isCompared(node) {
+  return !ts.isNumericLiteral(node.expression) || /^[!=]==$/.test(operatorOf(node.parent));
+}
+
+/** @param {ts.Node} node */
+function operatorOf(node) {
+  return ts.isBinaryExpression(node) ? node.operatorToken.getText() : '';
+}
+
+/**
+ * @param {string} code
+ * @param {Edit[]} edits
+ */
+function edited(code, edits) {
   let rest = code;
   // From the end on; what is put in front of a mention comes after it.
   for (const [from, to, text] of edits.sort((a, b) => b[0] - a[0] || b[1] - a[1])) {

@@ -1,0 +1,166 @@
+/** The stream ends while what came before it still waits: for the user, or for its turn. */
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import {
+  AioWebSocket,
+  ConnectionClosedError,
+  type AioWebSocketOptions,
+  type Remote,
+} from 'aiowebsocket';
+import { Compressor } from './conformance/deflate.js';
+import { close, ended, frame, open, Opcode, queued, text } from './helpers/peer.js';
+import { closeServers, RawServer, shakeHands } from './helpers/raw-server.js';
+import { makeCertificate } from './helpers/tls.js';
+
+afterEach(closeServers);
+
+/** Reads its stream as any other, not as one that it has made. */
+class Foreign extends AioWebSocket {
+  protected override openTransport({ host, port }: Remote): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(port, host, () => {
+        resolve(socket);
+      }).once('error', reject);
+    });
+  }
+}
+
+const certificate = makeCertificate('server', { names: ['127.0.0.1'] });
+
+/** Connects to a server that sends these bytes and ends the stream, all at once. */
+async function burst(
+  kind: string,
+  bytes: Buffer,
+  options: AioWebSocketOptions = {},
+  fields: Record<string, string> = {},
+): Promise<AioWebSocket> {
+  const server = await RawServer.listen(
+    async (socket) => {
+      await shakeHands(socket, fields);
+      socket.once('data', () => {
+        socket.end(bytes);
+      });
+      socket.resume();
+    },
+    kind === 'wss' ? { tls: certificate } : {},
+  );
+  const scheme = kind === 'wss' ? 'wss' : 'ws';
+  const Client = kind === 'foreign' ? Foreign : AioWebSocket;
+  return ended(
+    new Client(`${scheme}://127.0.0.1:${server.port}/`, {
+      ...(kind === 'wss' && { ssl: { ca: certificate.cert } }),
+      ...options,
+    }),
+  ).createConnection();
+}
+
+/** Long enough for the end to arrive while reading is paused. */
+const arrival = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));
+
+const numbered = (count: number): Buffer =>
+  Buffer.concat(Array.from({ length: count }, (_, i) => text(String(i))));
+
+describe.each(['ws', 'wss', 'foreign'])('%s: data, Close and the end in one burst', (kind) => {
+  test('are all told after resume(), when the connection was paused meanwhile', async () => {
+    const aws = await burst(kind, Buffer.concat([numbered(3), close(1000, 'done')]));
+    const told: unknown[] = [];
+    aws.on('message', (data) => told.push(data));
+    aws.on('close', (code) => told.push(code));
+    aws.on('error', (error) => told.push(error));
+    aws.pause();
+    await aws.converse.send('go');
+    await arrival();
+    expect(told).toEqual([]);
+
+    aws.resume();
+
+    expect(await aws.closed).toMatchObject({ code: 1000, reason: 'done' });
+    expect(told).toEqual(['0', '1', '2', 1000]);
+  });
+
+  test('can all be pulled, however small the queue is', async () => {
+    const aws = await burst(kind, Buffer.concat([numbered(1000), close(1000)]), { maxQueue: 100 });
+    await aws.converse.send('go');
+    await queued(aws, 100);
+    await arrival();
+    const got: unknown[] = [];
+
+    for await (const message of aws.converse) got.push(message);
+
+    expect(got).toEqual(Array.from({ length: 1000 }, (_, i) => String(i)));
+    expect(await aws.closed).toMatchObject({ code: 1000, wasClean: true });
+  });
+
+  test('wait for a large compressed message that is inflated in slices', async () => {
+    const large = 'large '.repeat(500_000);
+    const compressor = new Compressor({});
+    const payload = compressor.compress(Buffer.from(large));
+    const bytes = frame({ opcode: Opcode.text, rsv: 4, payload });
+    const aws = await burst(
+      kind,
+      Buffer.concat([bytes, text('last'), close(1001)]),
+      { compression: true },
+      { 'Sec-WebSocket-Extensions': 'permessage-deflate' },
+    );
+    const told: unknown[] = [];
+    aws.on('message', (data) => told.push(data.length));
+    await aws.converse.send('go');
+
+    expect(await aws.closed).toMatchObject({ code: 1001 });
+    expect(told).toEqual([large.length, 4]);
+  });
+
+  test('terminate() does not wait for them', async () => {
+    const aws = await burst(kind, numbered(1000), { maxQueue: 100 });
+    await aws.converse.send('go');
+    await queued(aws, 100);
+    await arrival();
+
+    aws.terminate();
+
+    expect(await aws.closed).toMatchObject({ code: 1006 });
+  });
+
+  test('the protocol broken in what waited ends it as ever', async () => {
+    const aws = await burst(kind, Buffer.concat([numbered(3), frame({ opcode: 3 })]));
+    aws.pause();
+    await aws.converse.send('go');
+    await arrival();
+
+    aws.resume();
+
+    const { code, error } = await aws.closed;
+    expect(code).toBe(1006);
+    expect(error).toMatchObject({ code: 'ERR_FRAME_PROTOCOL' });
+  });
+});
+
+test('a reset loses nothing that had been read before', async () => {
+  const { aws, converse, peer } = await open({ maxQueue: 100 });
+  peer.send(numbered(1000), close(1000));
+  await queued({ converse }, 100);
+  // The handle tells at once that the peer is gone, the pause notwithstanding.
+  aws.transport?.destroy(new Error('gone'));
+  const got: unknown[] = [];
+
+  for await (const message of converse) got.push(message);
+
+  expect(got).toHaveLength(1000);
+  expect(await aws.closed).toMatchObject({ code: 1000 });
+});
+
+test('without a Close frame the loss is told once all that came has been pulled', async () => {
+  const { aws, converse, peer } = await open({ maxQueue: 100 });
+  peer.send(numbered(1000));
+  await queued({ converse }, 100);
+  aws.transport?.destroy(new Error('gone'));
+  let got = 0;
+
+  const loop = (async () => {
+    for await (const message of converse) if (message) got++;
+  })();
+
+  await expect(loop).rejects.toBeInstanceOf(ConnectionClosedError);
+  expect(got).toBe(1000);
+  expect(await aws.closed).toMatchObject({ code: 1006, error: { code: 'ERR_CONNECTION_RESET' } });
+});
