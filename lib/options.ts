@@ -6,7 +6,15 @@ import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import type { DataFrames } from './enumerations.js';
 import type { CompressionOptions } from './negotiations.js';
-import { isFunction, isString, isWithin, mustBe, wrongType, wrongValue } from './values.js';
+import {
+  describeValue,
+  isFunction,
+  isString,
+  isWithin,
+  mustBe,
+  wrongType,
+  wrongValue,
+} from './values.js';
 
 /** Header fields by name; a list of values is sent as that many fields. */
 export type HeaderFields = Readonly<Record<string, string | number | readonly string[]>>;
@@ -276,14 +284,12 @@ export const CONNECT_KINDS: Kinds = { ...KINDS, ...SIGNAL_KINDS };
 export const RECEIVE_KINDS: Kinds = { text: 'a boolean', timeout: 0, ...SIGNAL_KINDS };
 
 /** Whether a value is of one of the kinds: types, ranges, or numbers and booleans as they print. */
-function isOf(kinds: string, value: unknown): boolean {
-  const type = typeOf(value);
-  const literal = /number|boolean/.test(type) && String(value);
-  return kinds.split(/^a | or /).some((kind) => {
+const isOf = (kinds: string, value: unknown): boolean =>
+  kinds.includes(typeOf(value)) ||
+  kinds.split(' or ').some((kind) => {
     const [, least, most] = kind.split(/ from | to /).map(Number);
-    return kind === type || kind === literal || isWithin(value, least!, most!);
+    return kind === describeValue(value) || isWithin(value, least!, most!);
   });
-}
 
 /** A Map, or Headers, has its entries elsewhere than an object has its fields. */
 const typeOf = (value: unknown): string =>
