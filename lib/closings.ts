@@ -136,24 +136,29 @@ export function finish(c: Connection): void {
   c._begun = c._finished = true;
   c._deadline?._clear();
   c._frames.stop();
-  endWith(
-    c,
-    {
-      ...closeBody(c),
-      wasClean: c._sent && !!c._received,
-      initiatedBy: c._initiatedBy ?? 'remote',
-      discarded: c._discarded,
-      ...(c._error && { error: c._error }),
-    },
-    () => {
-      updateFlow(c);
-      endCalls(c, c._error);
-    },
-  );
+  endWith(c, c._initiatedBy ?? 'remote', c._error, () => {
+    updateFlow(c);
+    endCalls(c, c._error);
+  });
 }
 
 /** All is over: it is told once the user's hook has ended. */
-export function endWith(c: Connection, info: CloseInfo, then: () => void): void {
+export function endWith(
+  c: Connection,
+  initiatedBy: CloseInfo['initiatedBy'],
+  error: Error | undefined,
+  then: () => void,
+): void {
+  const { code, reason } = closeBody(c);
+  const wasClean = c._sent && !!c._received;
+  const info: { -readonly [K in keyof CloseInfo]: CloseInfo[K] } = {
+    code,
+    reason,
+    wasClean,
+    initiatedBy,
+    discarded: c._discarded,
+  };
+  if (error) info.error = error;
   move(c, SocketState.closed);
   then();
   runHook(

@@ -8,7 +8,7 @@ import { checkClose, endWith, fail } from './closings.js';
 import { closedOf, hold, move, refusal, tellAll } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
-import { SocketState, StatusCodes } from './enumerations.js';
+import { SocketState } from './enumerations.js';
 import { ConnectionError, InvalidStateError } from './exceptions.js';
 import { Deflate, loadZlib } from './extensions.js';
 import { Frames } from './freams.js';
@@ -423,20 +423,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   #end(error?: Error): void {
     const c = coreOf(this);
     c._afterClose = (info) => this.afterClose(info);
-    endWith(
-      c,
-      {
-        code: StatusCodes.abnormal,
-        reason: '',
-        wasClean: false,
-        initiatedBy: error instanceof ConnectionError ? 'remote' : 'local',
-        discarded: 0,
-        ...(error && { error }),
-      },
-      () => {
-        if (error) tellAll(c, 'error', error);
-      },
-    );
+    endWith(c, error instanceof ConnectionError ? 'remote' : 'local', error, () => {
+      if (error) tellAll(c, 'error', error);
+    });
   }
 }
 

@@ -311,7 +311,8 @@ export function checkKinds<T extends object>(options: T, known: Kinds, where = '
   if (typeOf(options) !== 'object' || options instanceof AbortSignal) {
     throw mustBe('options', 'an object', options);
   }
-  for (const [name, value] of Object.entries(options as Record<string, unknown>)) {
+  for (const name in options) {
+    const value: unknown = options[name];
     if (!Object.hasOwn(known, name)) {
       const names = Object.keys(known).sort().join(', ');
       throw wrongType(`${JSON.stringify(where + name)} is no option; known are ${names}`);
