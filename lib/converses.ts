@@ -17,7 +17,7 @@ import { release } from './inboxes.js';
 import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
-import { checkKinds, checkOptions, CONNECT_KINDS, SIGNAL_KINDS } from './options.js';
+import { checkKinds, checkOptions, SIGNAL_KINDS } from './options.js';
 import type { ConverseOptions, HandShakeOptions, TransportOptions } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
 import { openTransport } from './transports.js';
@@ -128,22 +128,22 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     uri: string | URL,
     body: (aws: A) => R | PromiseLike<R>,
   ): Promise<R>;
-  static async connect<A extends AioWebSocket, R>(
+  static connect<A extends AioWebSocket, R>(
     this: new (uri: string | URL, options?: AioWebSocketOptions) => A,
     uri: string | URL,
     options: ConnectOptions | ((aws: A) => R | PromiseLike<R>) = {},
     body?: (aws: A) => R | PromiseLike<R>,
   ): Promise<A | R> {
-    if (isFunction(options)) [options, body] = [{}, options];
-    checkType('body', body, 'function');
-    const { signal, ...rest } = checkKinds(options, CONNECT_KINDS);
-    const aws = await new this(uri, rest).createConnection({ signal });
-    if (!body) return aws;
-    try {
-      return await body(aws);
-    } finally {
-      await aws.closeConnection();
-    }
+    return attempt<A | R>(() => {
+      if (isFunction(options)) [options, body] = [{}, options];
+      checkType('body', body, 'function');
+      let rest = options;
+      let signal: AbortSignal | undefined;
+      // What is no object at all is told by the constructor.
+      if ('signal' in (Object(options) as object)) ({ signal, ...rest } = options);
+      const opening = new this(uri, rest).createConnection({ signal });
+      return body ? opening.then((aws) => talk(aws, body!)) : opening;
+    });
   }
 
   /**
@@ -426,6 +426,18 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     endWith(c, error instanceof ConnectionError ? 'remote' : 'local', error, () => {
       if (error) tellAll(c, 'error', error);
     });
+  }
+}
+
+/** Runs the body of `connect()`, and closes. */
+async function talk<A extends AioWebSocket, R>(
+  aws: A,
+  body: (aws: A) => R | PromiseLike<R>,
+): Promise<R> {
+  try {
+    return await body(aws);
+  } finally {
+    await aws.closeConnection();
   }
 }
 

@@ -280,7 +280,6 @@ const COMPRESSION_KINDS: Kinds = {
 export const SEND_KINDS: Kinds = { fin: 'a boolean', compress: 'a boolean', code: 0 };
 export const STREAM_KINDS: Kinds = { maxPayload: 0 };
 export const SIGNAL_KINDS: Kinds = { signal: AbortSignal };
-export const CONNECT_KINDS: Kinds = { ...KINDS, ...SIGNAL_KINDS };
 export const RECEIVE_KINDS: Kinds = { text: 'a boolean', timeout: 0, ...SIGNAL_KINDS };
 
 /** Whether a value is of one of the kinds: types, ranges, or numbers and booleans as they print. */
