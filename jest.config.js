@@ -1,3 +1,8 @@
+/** Whether what has been built is to be tested, as its users get it: `TEST_DIST=1 npx jest`. */
+const ofDist = process.env['TEST_DIST'] === '1';
+/** Tests that look into the sources, which are not the same classes and memory as what was built. */
+const OF_SOURCES = ['advisories\\.', 'backpressure', 'chunks', 'cli', 'fuzz', 'handles', 'masks'];
+
 /**
  * The tests run the sources, as CommonJS and without type-checking: `npm run typecheck` does that
  * for all files at once, and faster.
@@ -7,15 +12,17 @@
 export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/.cache'],
+  testPathIgnorePatterns: ofDist ? OF_SOURCES : [],
+  modulePathIgnorePatterns: [...(ofDist ? [] : ['<rootDir>/dist']), '<rootDir>/.cache'],
   moduleNameMapper: {
-    '^aiowebsocket$': '<rootDir>/lib/index.ts',
+    '^aiowebsocket$': ofDist ? '<rootDir>/dist/cjs/index.js' : '<rootDir>/lib/index.ts',
     '^aiowebsocket/(?!package\\.json)(.+)$': '<rootDir>/lib/$1.ts',
     // Relative imports name the .js file that a .ts file becomes.
     '^(\\.{1,2}/.+)\\.js$': '$1',
   },
   transform: {
-    '^.+\\.ts$': [
+    // Jest knows no import() in what it has not transformed.
+    '\\.ts$|/dist/cjs/index\\.js$': [
       'ts-jest',
       {
         tsconfig: {
@@ -25,6 +32,7 @@ export default {
           moduleResolution: 'bundler',
           esModuleInterop: true,
           isolatedModules: true,
+          ...(ofDist && { allowJs: true, rootDir: import.meta.dirname }),
           types: [],
         },
       },

@@ -4,11 +4,13 @@ import type { Duplex } from 'node:stream';
 import {
   AioWebSocket,
   ConnectionClosedError,
+  Frames,
   type AioWebSocketOptions,
+  type ByteSink,
   type Remote,
 } from 'aiowebsocket';
 import { Compressor } from './conformance/deflate.js';
-import { close, ended, frame, open, Opcode, queued, text } from './helpers/peer.js';
+import { close, ended, eventually, frame, open, Opcode, queued, text } from './helpers/peer.js';
 import { closeServers, RawServer, shakeHands } from './helpers/raw-server.js';
 import { makeCertificate } from './helpers/tls.js';
 
@@ -163,4 +165,110 @@ test('without a Close frame the loss is told once all that came has been pulled'
   await expect(loop).rejects.toBeInstanceOf(ConnectionClosedError);
   expect(got).toBe(1000);
   expect(await aws.closed).toMatchObject({ code: 1006, error: { code: 'ERR_CONNECTION_RESET' } });
+});
+
+describe('while the end waits for the user', () => {
+  /** A connection whose queue is full, with more behind it, when its stream is destroyed. */
+  const stuck = async (options: AioWebSocketOptions = {}) => {
+    const pair = await open({ maxQueue: 16, ...options });
+    pair.peer.socket.pause();
+    pair.peer.send(numbered(100), close(1000));
+    await queued(pair, 16);
+    return pair;
+  };
+
+  test('senders learn of it at once: a loop that sends is not left waiting for itself', async () => {
+    const { aws, converse } = await stuck({ highWaterMark: 1 });
+    const loop = (async () => {
+      for await (const message of converse)
+        await converse.send(message.toString().repeat(5_000_000));
+    })();
+    const ping = converse.ping();
+    await new Promise(setImmediate);
+
+    aws.transport?.destroy(new Error('the tunnel broke'));
+
+    await expect(loop).rejects.toBeInstanceOf(ConnectionClosedError);
+    await expect(ping).rejects.toBeInstanceOf(ConnectionClosedError);
+    await expect(converse.send('later')).rejects.toBeInstanceOf(ConnectionClosedError);
+    for await (const message of converse) expect(message).toBeDefined();
+    expect(await aws.closed).toMatchObject({ code: 1000 });
+  });
+
+  test('one who does not pull is waited for no longer than closeTimeout', async () => {
+    const { aws, converse } = await stuck({ closeTimeout: 100 });
+    const told: unknown[] = [];
+    aws.on('error', ({ message }) => told.push(message));
+    aws.on('close', (code) => told.push(code));
+    aws.transport?.destroy(new Error('gone'));
+
+    expect(await aws.closed).toMatchObject({ code: 1006 });
+
+    expect(told).toEqual(['the connection broke: gone', 1006]);
+    expect(converse.queueSize).toBe(16);
+  });
+
+  test('one who pulls slowly gets everything', async () => {
+    const { aws, converse } = await stuck({ closeTimeout: 100 });
+    aws.transport?.destroy(new Error('gone'));
+    let got = 0;
+
+    for await (const message of converse) {
+      if (message !== '') got++;
+      if (got < 10) await new Promise((resolve) => setTimeout(resolve, 40));
+    }
+
+    expect(got).toBe(100);
+    expect(await aws.closed).toMatchObject({ code: 1000 });
+  });
+
+  test('one who has paused gets everything, too', async () => {
+    const { aws, peer } = await open({ closeTimeout: 50 });
+    const told: unknown[] = [];
+    aws.on('message', (data) => {
+      told.push(data);
+      if (data === '0') aws.pause();
+    });
+    peer.send(numbered(3), close(1000));
+    await eventually(aws, () => told.length === 1);
+    aws.transport?.destroy(new Error('gone'));
+    await arrival();
+    await arrival();
+    await arrival();
+    expect(told).toEqual(['0']);
+
+    aws.resume();
+
+    expect(await aws.closed).toMatchObject({ code: 1000 });
+    expect(told).toEqual(['0', '1', '2']);
+  });
+
+  test('a codec that pauses by itself is waited for as well', async () => {
+    class Slow extends Frames {
+      protected override deliver(...args: Parameters<Frames['deliver']>): void {
+        super.deliver(...args);
+        this.pause();
+        setTimeout(() => {
+          this.resume();
+        }, 10);
+      }
+    }
+    class Client extends AioWebSocket {
+      protected override makeFrames(sink: ByteSink): Frames {
+        return new Slow(sink);
+      }
+    }
+    const server = await RawServer.listen(async (socket) => {
+      await shakeHands(socket);
+      socket.end(numbered(3));
+    });
+    const aws = ended(new Client(server.url));
+    const told: unknown[] = [];
+    aws.on('message', (data) => told.push(data));
+
+    await aws.createConnection();
+
+    expect(await aws.closed).toMatchObject({ code: 1006, error: { code: 'ERR_CONNECTION_LOST' } });
+    expect(told).toEqual(['0', '1', '2']);
+  });
 });

@@ -13,6 +13,23 @@ function writing(): { frames: Frames; chunks: Buffer[]; all: () => Buffer } {
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+test('what is packed behind a large frame keeps its order, large or not', async () => {
+  const chunks: Buffer[] = [];
+  const later = ['B'.repeat(200_000), 'second', 'C'.repeat(200_000), 'third'];
+  const frames: Frames = new Frames((bytes) => {
+    chunks.push(bytes);
+    for (const one of later.splice(0, 2)) frames.write(true, DataFrames.text, one);
+  });
+
+  frames.write(true, DataFrames.binary, Buffer.alloc(200_000, 'A'));
+  await nextTurn();
+
+  const shown = readFrames(Buffer.concat(chunks)).map(
+    ({ payload }) => `${payload.length}${payload.toString('latin1', 0, 6)}`,
+  );
+  expect(shown).toEqual(['200000AAAAAA', '200000BBBBBB', '6second', '200000CCCCCC', '5third']);
+});
+
 test.each([
   ['a ping that comes in meanwhile', 200_000],
   ['so much of it that no slab is left', 6_000_000],

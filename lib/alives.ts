@@ -16,11 +16,9 @@ import { attempt, controlPayload, raise } from './values.js';
 
 /** Milliseconds after which bytes that wait are looked at. */
 const LOOK = 1000;
-/** Milliseconds after which it is looked whether a ping has been taken. */
-const SOON = 100;
 
 /** A timer of many is made here: it would keep the AsyncLocalStorage context of the first of them. */
-const noContext = new AsyncResource('AioWebSocketTimer');
+const noContext = new AsyncResource('AioWebSocket');
 
 /** By the time at which they are looked at: connections that share a timer, for idle ones are many. */
 const rounds = new Map<number, Set<Connection> & { readonly _alarm: Alarm }>();
@@ -104,9 +102,13 @@ function watch(c: Connection, time: number): void {
   const next = Math.min(
     due(readTimeout, c._lastHeard),
     due(pingInterval, c._pinged ? time : c._lastHeard),
-    // A stream may take a ping later than it is given it, without a word.
+    // A stream may take a ping later than it is given it, without a word: it is looked more rarely
+    // the longer that takes.
     c._pinged
-      ? due(pongTimeout && (c._pingTaken ? pongTimeout : SOON), c._pingTaken || time)
+      ? due(
+          pongTimeout && (c._pingTaken ? pongTimeout : time - c._lastHeard - pingInterval || 1),
+          c._pingTaken || time,
+        )
       : Infinity,
     due(c._backlog && LOOK, time),
   );

@@ -2,7 +2,7 @@
  * How a connection ends: by agreement, by failure, or by force (RFC 6455 section 7).
  * @packageDocumentation
  */
-import { Buffer, nextTick } from './builtins.js';
+import { Buffer } from './builtins.js';
 import { closeBody, conclude, move, refusal, tellAll } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
@@ -77,7 +77,7 @@ export function terminate(c: Connection): void {
   if (c._finished) return;
   c._begun = c._terminated = true;
   c._initiatedBy ??= 'local';
-  stopReading(c);
+  c._frames.stop();
   destroy(c);
 }
 
@@ -92,7 +92,7 @@ export function fail(c: Connection, cause: Error): void {
   c._begun = true;
   c._error = cause;
   c._initiatedBy ??= cause instanceof ConnectionError ? 'remote' : 'local';
-  stopReading(c);
+  c._frames.stop();
   if (cause instanceof FrameError && !c._sent) {
     // RFC 6455 section 7.1.7: tell the peer why, then read and drop until its end of the stream.
     writeClose(c, cause.closeCode);
@@ -113,6 +113,29 @@ export function takeClose(c: Connection, code: number, reason: string): void {
   if (!c._sent) writeClose(c, code);
   updateFlow(c);
   endCalls(c);
+}
+
+/**
+ * How it ends: told once all that has come is read, which may have to wait for the user or for its
+ * turn. Whoever sends learns of it at once: they may be the user that is waited for.
+ */
+export function whenRead(c: Connection, then: (c: Connection) => void): void {
+  if (!c._frames._waits) {
+    then(c);
+    return;
+  }
+  (c._ends ??= []).push(then);
+  endSending(c, () => refusal(c));
+  waitForReader(c);
+}
+
+/** Who neither pulls nor has paused for as long as `closeTimeout` is not waited for. */
+function waitForReader(c: Connection): void {
+  const waiting = c._queue?._items._size;
+  setDeadline(c, () => {
+    const stands = c._queue?._items._size === waiting && !c._userPaused && !c._working;
+    (stands ? tellEnds : waitForReader)(c);
+  });
 }
 
 /** The server has ended its stream. */
@@ -208,26 +231,20 @@ function endCalls(c: Connection, error?: Error): void {
   endSending(c, () => error ?? refusal(c));
 }
 
-function stopReading(c: Connection): void {
-  c._frames.stop();
-  if (c._ends) nextTick(tellEnds, c);
-}
-
-function setDeadline(c: Connection): void {
+function setDeadline(c: Connection, ring: (c: Connection) => void = onDeadline): void {
   c._deadline?._clear();
-  c._deadline = new Alarm(c, onDeadline, c._numbers.closeTimeout, c._held);
+  c._deadline = new Alarm(c, ring, c._numbers.closeTimeout, c._held);
 }
 
 /** A foreign stream may not tell that it is gone: then it is waited for no longer than that. */
 function destroy(c: Connection): void {
   c._transport.destroy();
-  if (!c._finished) setDeadline(c);
+  if (!c._finished) setDeadline(c, finish);
 }
 
 /** Too long: `closeTimeout` is over. */
 function onDeadline(c: Connection): void {
-  if (c._transport.destroyed) finish(c);
-  else if (isDone(c)) destroy(c);
+  if (isDone(c)) destroy(c);
   else {
     const message = `closing took longer than ${c._numbers.closeTimeout} ms (closeTimeout)`;
     fail(c, new TimeoutError(message, 'close', 'closing'));

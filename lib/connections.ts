@@ -206,7 +206,8 @@ export function refusal(c: Connection): ConnectionClosed {
 }
 
 /** Whether messages can still be sent. */
-export const sendable = (c: Connection): boolean => !c._begun && (!c._called || c._hooked);
+export const sendable = (c: Connection): boolean =>
+  !c._begun && !c._ends && (!c._called || c._hooked);
 
 /** Bytes that wait to be sent. */
 export const buffered = (c: Connection): number =>

@@ -4,9 +4,9 @@
  */
 import { Buffer, nextTick } from './builtins.js';
 import { payPong, takePing, takePong } from './alives.js';
-import { broken, end, fail, finish, takeClose } from './closings.js';
+import { broken, end, fail, finish, takeClose, whenRead } from './closings.js';
 import { Connection, tellAll } from './connections.js';
-import { updateFlow, startReading, takeChunk, whenRead } from './flows.js';
+import { startReading, takeChunk, tellEnds, updateFlow } from './flows.js';
 import type { FramesHost } from './freams.js';
 import { deliver } from './inboxes.js';
 import { relieve } from './outboxes.js';
@@ -70,8 +70,9 @@ export class Core extends Connection implements FramesHost {
     updateFlow(this);
   }
 
-  _onFault(error: Error): void {
-    fail(this, error);
+  // What has come is read, or will never be.
+  _onResumed(): void {
+    if (this._ends && !this._frames._waits) nextTick(tellEnds, this);
   }
 
   _onPeerClose(code: number, reason: string): void {

@@ -47,12 +47,6 @@ export function takeChunk(c: Connection, chunk: Buffer): void {
   }
 }
 
-/** How it ends: once all that has come is read, which may have to wait for the user or for its turn. */
-export function whenRead(c: Connection, then: (c: Connection) => void): void {
-  if (c._frames._waits) (c._ends ??= []).push(then);
-  else then(c);
-}
-
 /** All has been read, or nothing more will be. */
 export function tellEnds(c: Connection): void {
   const ends = c._ends;
@@ -69,7 +63,6 @@ function readOn(c: Connection): void {
   }
   // The messages that waited may have filled the queue again.
   if (!c._paused) goOn(c);
-  if (!c._frames._waits) tellEnds(c);
 }
 
 function goOn(c: Connection): void {

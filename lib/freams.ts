@@ -55,7 +55,8 @@ export interface FramesHost {
   _onPing: (payload: Buffer) => void;
   _onPong: (payload: Buffer) => void;
   _onFlow: (waits: boolean) => void;
-  _onFault: (error: Error) => void;
+  _onResumed: () => void;
+  _fail: (error: Error) => void;
   _onPeerClose: (code: number, reason: string) => void;
 }
 
@@ -178,10 +179,11 @@ export class Frames extends EventEmitter<FramesEvents> {
    */
   resume(): void {
     this.#stops &= ~PAUSED;
+    if (this.#parsing || this.paused) return;
     const rest = this.#rest;
-    if (this.#parsing || this.paused || rest.length === 0) return;
     this.#rest = NOTHING;
-    this.#parse(rest);
+    if (rest.length > 0) this.#parse(rest);
+    this.#host?._onResumed();
   }
 
   /** Whether parsing waits, for `resume()` or for a large message to be worked through. */
@@ -198,6 +200,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#pulls?._end(stopped());
     this.#extension?.close();
     this.#endSlices();
+    this.#host?._onResumed();
   }
 
   /** Payload bytes of the message that is being told. */
@@ -277,7 +280,6 @@ export class Frames extends EventEmitter<FramesEvents> {
    * @param key the four bytes of the masking key
    */
   static messageMask(data: Uint8Array, key: Uint8Array): Uint8Array {
-    if (!(data instanceof Uint8Array)) throw mustBe('data', 'a Uint8Array', data);
     if (key.length !== 4) throw mustBe('key', '4 bytes', key.length, wrongValue);
     maskBytes(data, 0, data.length, Buffer.from(key).readInt32LE());
     return data;
@@ -537,7 +539,7 @@ export class Frames extends EventEmitter<FramesEvents> {
         this.#extend(rest, last, false);
       } catch (error) {
         this.stop(error as Error);
-        this.#host?._onFault(error as Error);
+        this.#host?._fail(error as Error);
         tell(this, 'error', error);
       }
     });

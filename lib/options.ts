@@ -290,15 +290,15 @@ const isOf = (kinds: string, value: unknown): boolean =>
     return kind === describeValue(value) || isWithin(value, least!, most!);
   });
 
-/** A Map, or Headers, has its entries elsewhere than an object has its fields. */
+/** A Map, or Headers, has its entries elsewhere than an object has its fields; a signal has none. */
 const typeOf = (value: unknown): string =>
-  Array.isArray(value)
-    ? 'array'
-    : Object(value) === value && Symbol.iterator in (value as object)
-      ? 'iterable'
-      : value === null
-        ? 'null'
-        : typeof value;
+  typeof value !== 'object'
+    ? typeof value
+    : Array.isArray(value)
+      ? 'array'
+      : value && !(Symbol.iterator in value || value instanceof AbortSignal)
+        ? 'object'
+        : '?';
 
 /**
  * Checks names, and values of a kind that is told in words.
@@ -306,10 +306,7 @@ const typeOf = (value: unknown): string =>
  * @throws TypeError
  */
 export function checkKinds<T extends object>(options: T, known: Kinds, where = ''): T {
-  // A signal belongs into an object.
-  if (typeOf(options) !== 'object' || options instanceof AbortSignal) {
-    throw mustBe('options', 'an object', options);
-  }
+  if (typeOf(options) !== 'object') throw mustBe('options', 'an object', options);
   for (const name in options) {
     const value: unknown = options[name];
     if (!Object.hasOwn(known, name)) {

@@ -92,7 +92,7 @@ export function uncork(o: Output): void {
 /** Packs one frame of text. `first` is its first byte: FIN, RSV and opcode. */
 export function packText(o: Output, first: number, text: string): void {
   if (o._held) {
-    o._held.push(() => packText(o, first, text));
+    packBytes(o, first, Buffer.from(text));
     return;
   }
   if (text.length > LONGEST_DIRECT_STRING) {
@@ -164,22 +164,27 @@ function writeText(o: Output, first: number, text: string): void {
 
 /** Packs one frame of bytes, which are copied. `first` is its first byte. */
 export function packBytes(o: Output, first: number, data: Buffer): void {
-  const { length } = data;
-  const held = o._held;
-  if (held) {
+  if (o._held) {
     const own = Buffer.from(data);
-    held.push(() => packBytes(o, first, own));
-    return;
-  }
+    o._held.push(() => {
+      packNow(o, first, own);
+    });
+  } else packNow(o, first, data);
+}
+
+function packNow(o: Output, first: number, data: Buffer): void {
   writeTexts(o);
+  const { length } = data;
   if (length > PIECE) {
-    o._held = [];
+    const isFirst = !o._held;
+    const held = (o._held ??= []);
     try {
       packLarge(o, first, data);
+      // What was to be packed meanwhile; more may come of that.
+      if (isFirst) for (const pack of held) pack();
     } finally {
-      const behind = o._held;
-      o._held = undefined;
-      for (const pack of behind) pack();
+      // What throws has broken the stream.
+      if (isFirst) o._held = undefined;
     }
     return;
   }

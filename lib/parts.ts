@@ -157,5 +157,5 @@ export function parseUri(uri: string | URL): Remote {
   } catch {
     // The error of URL is no cause to give: it holds the password.
   }
-  return fail('a valid host or port (not 0), and a user in percent-encoded UTF-8');
+  return fail('a valid host or port (not 0), and a percent-encoded user');
 }

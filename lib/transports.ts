@@ -166,7 +166,7 @@ const later =
   (lookup: LookupFunction): LookupFunction =>
   (name, how, done) => {
     const give: typeof done = (error, found, family) => {
-      const nobody = found?.length ? null : new Error('no address was found');
+      const nobody = found?.length ? null : new Error('no address');
       nextTick(done, error ?? nobody, found, family);
     };
     // What it throws, Node would throw with a socket that nobody has.
@@ -213,7 +213,7 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   /** Bytes written past the stream that the kernel has not taken at once. */
   _past = 0;
   /** Made with the first write. */
-  _onWritten: (() => void) | undefined;
+  _onWritten: ((error?: Error | null) => void) | undefined;
 
   abstract _onChunk(chunk: Buffer): unknown;
   abstract _onEnd(): void;
@@ -303,9 +303,9 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     // A `drain` is told before what was lent has come back.
     const waits = lends && (transport.writableLength > 0 || this._lent !== undefined);
     const taken = waits
-      ? (): void => {
+      ? (error?: Error | null): void => {
           free();
-          onWritten();
+          onWritten(error);
         }
       : onWritten;
     const last = pieces.length - 1;
@@ -327,7 +327,7 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     return false;
   }
 
-  _makeOnWritten(): () => void {
+  _makeOnWritten(): (error?: Error | null) => void {
     const transport = this._transport;
     const release = (): void => {
       const free = this._lent;
@@ -335,9 +335,9 @@ export abstract class Transporter implements ByteSink, TransportOwner {
       free?.();
     };
     transport.once('close', release);
-    return () => {
+    return (error) => {
       if (transport.writableLength === 0 && !transport.destroyed) release();
-      this._tellTaken();
+      if (!error) this._tellTaken();
     };
   }
 

@@ -28,7 +28,9 @@ export async function shorten(code) {
   const source = parse(code);
   const { statements } = parse(edited(code, [...shareThis(source), ...shortenWords(source)]));
   const pieces = statements.map((one) => (isPlain(one) ? arrowOf(one) : one.getFullText()));
-  pieces.unshift(`var ${NOTHING},${THROW}=(error)=>{throw error};`);
+  const helpers = `var ${NOTHING},${THROW}=(error)=>{throw error};`;
+  // A directive stays in front.
+  pieces.splice(/^["']/.test(pieces[0]) ? 1 : 0, 0, helpers);
   const short = await transform(pieces.join('\n'), {
     minifySyntax: true,
     minifyWhitespace: true,
@@ -113,8 +115,9 @@ function shortenWords(source) {
   const visit = (node) => {
     if (ts.isThrowStatement(node)) {
       const { expression } = node;
-      edits.push([node.getStart(), expression.getStart(), `${THROW}(`]);
-      edits.push([expression.getEnd(), expression.getEnd(), ')']);
+      // It may be several, of which the last is thrown.
+      edits.push([node.getStart(), expression.getStart(), `${THROW}((`]);
+      edits.push([expression.getEnd(), expression.getEnd(), '))']);
     } else if (ts.isVoidExpression(node) && !isCompared(node)) {
       edits.push([node.getStart(), node.getEnd(), NOTHING]);
     }
