@@ -2,7 +2,9 @@
  * A WebSocket client for Node.js: a port of Python's `aiowebsocket`.
  * @packageDocumentation
  */
+export type { PieceSink } from './assemblies.js';
 export * from './converses.js';
+export type { MessageEmitter } from './emitters.js';
 export * from './enumerations.js';
 export * from './exceptions.js';
 export * from './freams.js';
