@@ -8,6 +8,7 @@ import { FrameError, type ErrorCode } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { Message } from './parts.js';
 import { checkUtf8, decodeUtf8 } from './utf8.js';
+import { copyOf } from './values.js';
 
 /** Takes a message in pieces, as they arrive. */
 export interface PieceSink {
@@ -136,7 +137,7 @@ export class Assembly {
   #whole(chunk: Buffer, from: number, to: number): Message {
     const asText = this.#isText;
     this._reset();
-    if (!asText) return Buffer.from(chunk.subarray(from, to));
+    if (!asText) return copyOf(chunk, from, to);
     const text = decodeUtf8(chunk, from, to);
     if (text === undefined) throw notUtf8(chunk, from, to);
     return text;
@@ -165,10 +166,7 @@ export class Assembly {
     const ahead = this.#sink ? 0 : Math.min(this._bytes, Math.max(AT_ONCE, needed * 4));
     const doubled = Math.min(before.length * 2, this.#numbers.maxPayload);
     const size = Math.max(needed, ahead, doubled);
-    this.#buffer = guarded(
-      () => (size <= 4096 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size)),
-      size,
-    );
+    this.#buffer = guarded(() => Buffer.allocUnsafe(size), size);
     before.copy(this.#buffer, 0, 0, this.#length);
   }
 

@@ -4,10 +4,13 @@
  */
 import { Buffer, documented, NOTHING, versions } from './builtins.js';
 import { decodeUtf8 } from './utf8.js';
+import { copyOf } from './values.js';
 import { readBuffer, READ_BUFFER, UTF16, wasm, type Wasm } from './wasm.js';
 
 /** Bytes that are copied at a time, which a small message may keep alive while it lives. */
 const WINDOW = 1024;
+/** Those of binary messages grow, while one follows the other, up to what Node's own pool has. */
+const LARGEST_WINDOW = 8192;
 /** Bytes above which a message is copied by itself: a window of fewer than four does not pay. */
 const SMALL = WINDOW / 4;
 /** From here on Node decodes UTF-8 faster than we do. */
@@ -24,6 +27,7 @@ let memory = NOTHING.buffer;
 /** What to add to an offset in the chunk. */
 let memoryShift = 0;
 let bytesEnd = 0;
+let bytesSize = WINDOW;
 let utf16: Buffer | undefined;
 const decodes = parseInt(versions.node) < FAST_NODE;
 
@@ -73,14 +77,11 @@ function decode({ decode: toUtf16, memory }: Wasm, from: number, to: number): st
 
 /** Copies bytes out of the chunk that is in use. */
 export function bytesAt(chunk: Buffer, from: number, to: number): Buffer {
-  if (to - from > SMALL) {
-    const own = Buffer.allocUnsafe(to - from);
-    chunk.copy(own, 0, from, to);
-    return own;
-  }
+  if (to - from > SMALL) return copyOf(chunk, from, to);
   if (to > bytesEnd) {
-    bytesEnd = Math.min(from + WINDOW, chunk.length);
-    const bytes = Buffer.from(chunk.subarray(from, bytesEnd));
+    bytesSize = from > bytesEnd + WINDOW ? WINDOW : Math.min(bytesSize * 2, LARGEST_WINDOW);
+    bytesEnd = Math.min(from + bytesSize, chunk.length);
+    const bytes = copyOf(chunk, from, bytesEnd);
     memory = bytes.buffer;
     memoryShift = bytes.byteOffset - from;
   }

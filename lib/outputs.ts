@@ -7,6 +7,7 @@ import { fillSlab, maskingKey, maskSlab, slabsLeft, takeSlab, type Slab } from '
 import type { ByteSink } from './parts.js';
 import { writeUtf8 } from './utf8.js';
 import { SLAB_SIZE, SLABS } from './wasm.js';
+import { copyOf } from './values.js';
 
 /** Bytes that are packed before a burst is written without waiting for its end. */
 const BURST = 32_768;
@@ -136,7 +137,7 @@ function writeTexts(o: Output): void {
     return;
   }
   o._caution = CAUTION;
-  const frames = Buffer.from(bytes.subarray(from, end));
+  const frames = copyOf(bytes, from, end);
   o._pending = from;
   for (let at = 0, begin = 0; at < frames.length;) {
     const short = frames[at + 1]! & 0x7f;

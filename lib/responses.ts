@@ -7,7 +7,7 @@ import { HandShakeError, type HandShakeFailure } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { HeaderList } from './parts.js';
 import { parseField } from './requests.js';
-import { describeValue } from './values.js';
+import { copyOf, describeValue } from './values.js';
 
 /** The server's answer. */
 export interface HandShakeResponse {
@@ -165,7 +165,7 @@ export function responseReader({
       // 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limit.
       if (status === 101 || status > 199) {
         const behind = chunk.length - (text.length - next);
-        const head = behind < chunk.length ? Buffer.from(chunk.subarray(behind)) : NOTHING;
+        const head = behind < chunk.length ? copyOf(chunk, behind, chunk.length) : NOTHING;
         // A copy: a slice would keep alive all that came in the same read.
         const own = Buffer.from(text.slice(0, next), 'latin1').toString('latin1');
         return answer!._complete(own, head);

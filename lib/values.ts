@@ -83,6 +83,13 @@ export function bytesOf(data: unknown): Buffer | undefined {
   return undefined;
 }
 
+/** Part of a Buffer in memory of its own. */
+export function copyOf(bytes: Buffer, from: number, to: number): Buffer {
+  const own = Buffer.allocUnsafe(to - from);
+  bytes.copy(own, 0, from, to);
+  return own;
+}
+
 /** Most bytes that the payload of a control frame may have (RFC 6455 section 5.5). */
 export const MAX_CONTROL_PAYLOAD = 125;
 
