@@ -161,6 +161,41 @@ test('binary messages of one chunk share no byte', () => {
   expect(String(second)).toBe('second');
 });
 
+test.each([
+  ['one behind the other', 0, 3],
+  ['with a little between them', 900, 20],
+  ['with much between them', 8000, 20],
+])('small binary messages %s keep little more alive than themselves', (_what, gap, times) => {
+  const small = Buffer.alloc(100, 1);
+  const frames = new Frames();
+  const kept: Buffer[] = [];
+  frames.on('message', (message) => kept.push(message as Buffer));
+  // Frames of which nothing is kept: pongs of 100 bytes.
+  const pongs = put(
+    0,
+    0xa,
+    Array.from({ length: gap / 100 }, () => small),
+  );
+  const between = Buffer.from(pongs);
+  const message = Buffer.from(put(0, 2, [small]));
+  const chunk = Buffer.concat(
+    Array.from({ length: Math.floor(65_000 / (message.length + between.length)) }, () => [
+      message,
+      between,
+    ]).flat(),
+  );
+
+  for (let i = 0; i < 20; i++) {
+    readBuffer().set(chunk);
+    frames.feed(readBuffer().subarray(0, chunk.length));
+  }
+
+  const memory = new Set(kept.map(({ buffer }) => buffer));
+  const alive = [...memory].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  expect(kept.every((one) => one.equals(small))).toBe(true);
+  expect(alive).toBeLessThan(kept.length * small.length * times);
+});
+
 test('what a listener feeds to other frames disturbs nothing', () => {
   const inner = put(30_000, 1, [Buffer.from('inner')]);
   const outer = put(

@@ -219,7 +219,7 @@ test('for-await: tells when the feed breaks off', async () => {
   const { complaints, ended } = start('for-await', [raw.url]);
 
   expect(await ended).toBe(1);
-  expect(complaints).toEqual([expect.stringMatching(/^broke off: .*1006/)]);
+  expect(complaints).toEqual([expect.stringMatching(/^ERR_CLOSED: .*1006/)]);
 });
 
 test('signed-handshake: accepted with the right secret, refused with another', async () => {

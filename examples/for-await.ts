@@ -4,12 +4,11 @@
  *
  *   node examples/run.mjs for-await [ws://…/feed?count=3]
  */
-import { AioWebSocket, ConnectionClosedError } from 'aiowebsocket';
+import { AioWebSocket, AioWebSocketError } from 'aiowebsocket';
 
-const aws = await AioWebSocket.connect(
-  process.argv[2] ?? 'ws://127.0.0.1:8765/feed?count=3&interval=50',
-);
+const uri = process.argv[2] ?? 'ws://127.0.0.1:8765/feed?count=3&interval=50';
 try {
+  const aws = await AioWebSocket.connect(uri);
   let count = 0;
   for await (const message of aws.manipulator) {
     console.log(message.toString());
@@ -18,7 +17,7 @@ try {
   const { code } = await aws.closed;
   console.log(`${count} messages, closed with ${code}`);
 } catch (error) {
-  if (!(error instanceof ConnectionClosedError)) throw error;
-  console.error(`broke off: ${error.message}`);
+  if (!(error instanceof AioWebSocketError)) throw error;
+  console.error(`${error.code}: ${error.message}`);
   process.exitCode = 1;
 }

@@ -5,7 +5,13 @@
  *   API_SECRET=… node examples/run.mjs signed-handshake [ws://…/signed]
  */
 import { createHmac } from 'node:crypto';
-import { AioWebSocket, HandShake, HandShakeError, type HeaderList } from 'aiowebsocket';
+import {
+  AioWebSocket,
+  AioWebSocketError,
+  HandShake,
+  HandShakeError,
+  type HeaderList,
+} from 'aiowebsocket';
 
 const secret = process.env['API_SECRET'] ?? 'open sesame';
 
@@ -26,7 +32,11 @@ try {
     console.log('Client receive:', await aws.manipulator.receive({ text: true }));
   });
 } catch (error) {
-  if (!(error instanceof HandShakeError)) throw error;
-  console.error(`refused: ${error.status ?? ''} ${error.body?.toString() ?? ''}`);
+  if (!(error instanceof AioWebSocketError)) throw error;
+  console.error(
+    error instanceof HandShakeError
+      ? `refused: ${error.status ?? ''} ${error.body?.toString() ?? ''}`
+      : `${error.code}: ${error.message}`,
+  );
   process.exitCode = 1;
 }
