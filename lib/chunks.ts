@@ -9,8 +9,8 @@ import { readBuffer, READ_BUFFER, UTF16, wasm, type Wasm } from './wasm.js';
 
 /** Bytes that are copied at a time, which a small message may keep alive while it lives. */
 const WINDOW = 1024;
-/** Those of binary messages grow, while one follows the other, up to what Node's own pool has. */
-const LARGEST_WINDOW = 8192;
+/** Windows of bytes grow with the messages that were in the one before, up to what Node's pool has. */
+const MOST = 8;
 /** Bytes above which a message is copied by itself: a window of fewer than four does not pay. */
 const SMALL = WINDOW / 4;
 /** From here on Node decodes UTF-8 faster than we do. */
@@ -27,7 +27,8 @@ let memory = NOTHING.buffer;
 /** What to add to an offset in the chunk. */
 let memoryShift = 0;
 let bytesEnd = 0;
-let bytesSize = WINDOW;
+/** Messages that have been taken from the latest window of bytes. */
+let bytesUsers = 0;
 let utf16: Buffer | undefined;
 const decodes = parseInt(versions.node) < FAST_NODE;
 
@@ -79,11 +80,13 @@ function decode({ decode: toUtf16, memory }: Wasm, from: number, to: number): st
 export function bytesAt(chunk: Buffer, from: number, to: number): Buffer {
   if (to - from > SMALL) return copyOf(chunk, from, to);
   if (to > bytesEnd) {
-    bytesSize = from > bytesEnd + WINDOW ? WINDOW : Math.min(bytesSize * 2, LARGEST_WINDOW);
-    bytesEnd = Math.min(from + bytesSize, chunk.length);
+    const size = Math.min(++bytesUsers, MOST) * WINDOW;
+    bytesUsers = 0;
+    bytesEnd = Math.min(from + size, chunk.length);
     const bytes = copyOf(chunk, from, bytesEnd);
     memory = bytes.buffer;
     memoryShift = bytes.byteOffset - from;
   }
+  bytesUsers++;
   return view(memory, from + memoryShift, to - from);
 }
