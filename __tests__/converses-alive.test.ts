@@ -181,9 +181,9 @@ describe('over TLS', () => {
   test('a slow server that takes what we send is left alone, though it says nothing', async () => {
     const aws = await secured({ ...off, readTimeout: 400 }, async (socket) => {
       socket.pause();
-      for (let read = 0; read < 40;) {
+      while (!socket.destroyed) {
         await pass(50);
-        if (socket.read(500_000) ?? socket.read()) read++;
+        if (!socket.read(500_000)) socket.read();
       }
       socket.resume();
     });
