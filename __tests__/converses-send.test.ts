@@ -300,7 +300,7 @@ describe('fin', () => {
     await converse.send('one ', { fin: false });
 
     const sent = converse.send('two', { fin: true, code: DataFrames.binary });
-    await expect(sent).rejects.toThrow(/^code must be that of its message, got 2$/);
+    await expect(sent).rejects.toThrow(/^code must be the message's, got 2$/);
     await converse.send('three', { fin: true });
     await peer.until(() => peer.frames.length === 2);
 

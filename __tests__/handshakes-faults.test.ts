@@ -31,6 +31,7 @@ test.each([
   ['an empty line first', '\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n'],
   ['HTTP/1.0', 'HTTP/1.0 101 Switching Protocols\r\n\r\n'],
   ['HTTP/2', 'HTTP/2 101\r\n\r\n'],
+  ['HTTP/1.7, its line not ended', 'HTTP/1.7 '],
   ['another case', 'http/1.1 101 Switching Protocols\r\n\r\n'],
   ['a frame at once', Buffer.from('810548656c6c6f', 'hex')],
   ['HTML', '<!DOCTYPE html><html>'],

@@ -503,20 +503,12 @@ describe('a part that is not what it should be fails the opening, and leaves not
   };
 
   test.each([
-    [
-      'openTransport',
-      undefined,
-      /openTransport\(\) returns must be an object with destroy, got und/,
-    ],
-    [
-      'openTransport',
-      { readable: true },
-      /openTransport\(\) returns must be .* got an instance of O/,
-    ],
+    ['openTransport', undefined, /openTransport\(\) must be an object with destroy, got und/],
+    ['openTransport', { readable: true }, /openTransport\(\) must be .* got an instance of O/],
     ['makeHandShake', undefined, /shake/],
     ['makeFrames', undefined, /undefined/],
-    ['makeConverse', undefined, /makeConverse\(\) returns must be an object with receive, got und/],
-    ['makeConverse', Promise.resolve(), /makeConverse\(\) returns .* got an instance of Promise/],
+    ['makeConverse', undefined, /makeConverse\(\) must be an object with receive, got und/],
+    ['makeConverse', Promise.resolve(), /makeConverse\(\) must be .* got an instance of Promise/],
   ])('%s gives %p', async (hook, value, message) => {
     const server = await RawServer.listen((socket) => shakeHands(socket).catch(() => undefined));
     const Wrong = wrong(hook, value);
@@ -538,7 +530,7 @@ describe('a part that is not what it should be fails the opening, and leaves not
 
     const error = await failure(new AioWebSocket(server.url, { handShake: Forgetful }), TypeError);
 
-    expect(error.message).toMatch(/shakeResult\(\) returns must be an object with status, got und/);
+    expect(error.message).toMatch(/shakeResult\(\) must be an object with status, got und/);
     await server.emptied();
   });
 });

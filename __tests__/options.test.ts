@@ -245,7 +245,7 @@ test.each([
   ['an arrow function', () => ({})],
   ['a class of something else', class Something {}],
 ])('handShake must be a class like HandShake, not %s', (_what, handShake) => {
-  expect(() => make({ handShake })).toThrow(/^handShake must be a class like HandShake/);
+  expect(() => make({ handShake })).toThrow(/^handShake must be a HandShake class/);
 });
 
 describe('options of calls', () => {

@@ -97,7 +97,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     this.options = Object.keys(options).length > 0 ? { ...options } : NO_OPTIONS;
     const { ssl, handShake } = options;
     if (handShake && !(handShake.prototype as HandShake | undefined)?.shakeResult) {
-      throw mustBe('handShake', 'a class like HandShake', handShake);
+      throw mustBe('handShake', 'a HandShake class', handShake);
     }
     if (ssl !== undefined && (ssl !== false) !== remote.ssl) {
       // A wss URI never goes out in plain text.

@@ -91,7 +91,7 @@ function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Prom
     throw new InvalidStateError('there is no message to continue: begin one with fin: false');
   }
   if (goesOn && code && code !== (c._tail ? DataFrames.text : DataFrames.binary)) {
-    throw mustBe('code', 'that of its message', code, wrongValue);
+    throw mustBe('code', "the message's", code, wrongValue);
   }
   const open = goesOn || fin === false ? fin === false : undefined;
   return sendPiece(c, message as Piece, goesOn ? DataFrames.cont : code, open, compress);

@@ -27,8 +27,7 @@ export interface HandShakeResponse {
   readonly head: Buffer;
 }
 
-/** The version's last digit is looked at once the line is whole. */
-const START = 'HTTP/1.';
+const START = 'HTTP/1.1 ';
 /** HTTP/1.0 knows no upgrade; it can refuse one. */
 const STATUS_LINE = /^HTTP\/1\.(?:1|0(?! 101)) ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n$/;
 
@@ -177,7 +176,9 @@ export function responseReader({
       answer = undefined;
     }
     // What cannot become a status line is refused before its line ends, which may be never.
-    if (!answer && seen < 7 && !START.startsWith(text.slice(0, 7))) throw noResponse(text);
+    if (!answer && seen < 9 && !START.startsWith(text.slice(0, 9).replace('.0', '.1'))) {
+      throw noResponse(text);
+    }
     checkLimit(text.length);
     return undefined;
   };

@@ -34,7 +34,7 @@ export function checkType(what: string, value: unknown, type: string): void {
 /** What a user's hook has made, if it is what it should be. */
 export function made<T>(value: T, hook: string, member: keyof T & string): T {
   if ((value as T | undefined)?.[member] === undefined) {
-    throw mustBe(`what ${hook}() returns`, `an object with ${member}`, value);
+    throw mustBe(`${hook}()`, `an object with ${member}`, value);
   }
   return value;
 }
