@@ -183,8 +183,8 @@ function keep(c: Connection, message: Message, bytes: number, listening: boolean
 
 /** Past a small backlog, what listeners saw and nobody pulls is not kept. */
 function trim(c: Connection): void {
-  const { _items: items, _bytes: bytes } = queueOf(c);
-  if (!c._pulled && (items._size > BACKLOG || bytes > BACKLOG_BYTES)) abandon(c);
+  const { _size: size, _bytes: bytes } = queueOf(c)._items;
+  if (!c._pulled && (size > BACKLOG || bytes > BACKLOG_BYTES)) abandon(c);
 }
 
 function abandon(c: Connection): void {

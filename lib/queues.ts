@@ -10,41 +10,45 @@ export interface Waiter<T> {
 }
 
 /** How many places may be empty at the front of a list before it is moved up. */
-const SPARE = 64;
+const SPARE = 128;
 
-/** A first-in, first-out list that moves its items rarely. */
+/** A first-in, first-out list of items and their sizes that moves them rarely. */
 export class Fifo<T> {
-  _list: (T | undefined)[] = [];
+  /** Each item, with its size behind it. */
+  _list: unknown[] = [];
   /** Where the first item is. */
   _at = 0;
+  /** All sizes together. */
+  _bytes = 0;
 
   get _size(): number {
-    return this._list.length - this._at;
+    return (this._list.length - this._at) / 2;
   }
 
-  _push(item: T): void {
-    this._list.push(item);
+  _push(item: T, bytes = 0): void {
+    this._list.push(item, bytes);
+    this._bytes += bytes;
   }
 
   /** The first item, left where it is. */
   _peek(): T | undefined {
-    return this._list[this._at];
+    return this._list[this._at] as T | undefined;
   }
 
   /** Takes the first item. */
   _shift(): T | undefined {
     const list = this._list;
     const at = this._at;
-    if (at === list.length) return undefined;
-    // The one that waits, of one: its place is kept for the next.
-    if (list.length === 1) return list.pop();
-    const item = list[at];
+    const next = at + 2;
+    if (next > list.length) return undefined;
+    const item = list[at] as T;
+    this._bytes -= list[at + 1] as number;
     list[at] = undefined;
-    this._at = at + 1;
-    if (this._at === list.length) this._clear();
+    this._at = next;
+    // In place: a list that is left behind would keep its items alive for a while.
+    if (next === list.length) this._clear();
     else if (at > SPARE && at * 2 > list.length) {
-      // In place: a list that is left behind would keep its items alive for a while.
-      list.splice(0, this._at);
+      list.splice(0, next);
       this._at = 0;
     }
     return item;
@@ -52,18 +56,18 @@ export class Fifo<T> {
 
   /** What waits, in a list of its own. */
   _items(): T[] {
-    return this._list.slice(this._at) as T[];
+    return this._list.filter((_, at) => at >= this._at && !(at & 1)) as T[];
   }
 
   /** Takes an item out of the middle. */
   _remove(item: T): void {
-    this._list = this._items().filter((one) => one !== item);
-    this._at = 0;
+    const at = this._list.indexOf(item);
+    if (at >= 0) this._list.splice(at, 2);
   }
 
   _clear(): void {
     this._list = [];
-    this._at = 0;
+    this._at = this._bytes = 0;
   }
 }
 
@@ -73,13 +77,10 @@ export class Fifo<T> {
  */
 export class PullQueue<T> {
   readonly _items = new Fifo<T>();
-  readonly _sizes = new Fifo<number>();
   readonly _waiters = new Fifo<Waiter<T>>();
   readonly _most: number;
   readonly _mostBytes: number;
   readonly _onFull: (full: boolean) => void;
-  /** Bytes that wait. */
-  _bytes = 0;
   _wasFull = false;
   _ended: [error: unknown] | undefined;
 
@@ -96,7 +97,7 @@ export class PullQueue<T> {
 
   /** Whether no more should be kept. */
   get _full(): boolean {
-    return this._items._size >= this._most || this._bytes >= this._mostBytes;
+    return this._items._size >= this._most || this._items._bytes >= this._mostBytes;
   }
 
   /** Gives the item to the first who waits, if someone does. */
@@ -108,17 +109,12 @@ export class PullQueue<T> {
 
   /** Keeps the item for later. */
   _keep(item: T, bytes: number): void {
-    this._items._push(item);
-    this._sizes._push(bytes);
-    this._bytes += bytes;
+    this._items._push(item, bytes);
     if (!this._wasFull && this._full) this._onFull((this._wasFull = true));
   }
 
   /** Takes the first item, where there is one. */
   _poll(): T | undefined {
-    const bytes = this._sizes._shift();
-    if (bytes === undefined) return undefined;
-    this._bytes -= bytes;
     const item = this._items._shift();
     this._relieve();
     return item;
@@ -134,8 +130,6 @@ export class PullQueue<T> {
   /** Forgets what waits. */
   _forget(): void {
     this._items._clear();
-    this._sizes._clear();
-    this._bytes = 0;
     this._relieve();
   }
 
@@ -146,7 +140,10 @@ export class PullQueue<T> {
   }
 
   _relieve(): void {
-    if (this._wasFull && this._items._size <= this._most / 2 && this._bytes <= this._mostBytes / 2)
+    if (!this._wasFull) return;
+    const { _size: size, _bytes: bytes } = this._items;
+    if (size <= this._most / 2 && bytes <= this._mostBytes / 2) {
       this._onFull((this._wasFull = false));
+    }
   }
 }
