@@ -21,8 +21,7 @@ export default {
     '^(\\.{1,2}/.+)\\.js$': '$1',
   },
   transform: {
-    // Jest knows no import() in what it has not transformed.
-    '\\.ts$|/dist/cjs/index\\.js$': [
+    '\\.ts$': [
       'ts-jest',
       {
         tsconfig: {
@@ -32,7 +31,6 @@ export default {
           moduleResolution: 'bundler',
           esModuleInterop: true,
           isolatedModules: true,
-          ...(ofDist && { allowJs: true, rootDir: import.meta.dirname }),
           types: [],
         },
       },

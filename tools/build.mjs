@@ -132,7 +132,14 @@ async function joinModules(folder) {
     format: 'esm',
     outdir: join(folder, 'esm'),
   });
-  await bundle({ ...settings, entryPoints, format: 'cjs', outdir: join(folder, 'cjs') });
+  await bundle({
+    ...settings,
+    entryPoints,
+    format: 'cjs',
+    outdir: join(folder, 'cjs'),
+    // Who runs it by a vm.Script, as Jest does, has no import() for it.
+    supported: { 'dynamic-import': false },
+  });
   for (const format of ['esm', 'cjs']) {
     const file = join(folder, format, 'index.js');
     writeFileSync(file, markPure(await shorten(readFileSync(file, 'utf8'))));

@@ -39,7 +39,8 @@ export async function shorten(code) {
   });
   // It does nothing, and tells Node what a CommonJS module exports: taken for dead code otherwise.
   const [names = ''] = /\b0&&\(module\.exports=\{[^}]*\}\);/.exec(code) ?? [];
-  return short.code + names;
+  // A literal in two lines is not what it was once a bundler has indented the second one.
+  return short.code.replaceAll('\\\n', '') + names;
 }
 
 /** @param {string} code */
