@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { Buffer } from './builtins.js';
+import { Buffer, clearTimeout, setTimeout } from './builtins.js';
 import type { HandShakeResponse } from './responses.js';
 import { tapInto } from './taps.js';
 

@@ -2,7 +2,7 @@
  * How a connection ends: by agreement, by failure, or by force (RFC 6455 section 7).
  * @packageDocumentation
  */
-import { Buffer } from './builtins.js';
+import { Buffer, clearTimeout, setTimeout } from './builtins.js';
 import { closeBody, conclude, move, refusal, tellAll } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';

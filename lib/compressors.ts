@@ -2,7 +2,7 @@
  * Which messages go out compressed, and large ones without keeping others waiting.
  * @packageDocumentation
  */
-import { Buffer } from './builtins.js';
+import { Buffer, setImmediate } from './builtins.js';
 import type { Connection } from './connections.js';
 import { DataFrames } from './enumerations.js';
 import type { Extension } from './parts.js';

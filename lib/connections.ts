@@ -59,7 +59,7 @@ const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
 /** One connection. What an idle one can do without is made when it is needed. */
 export abstract class Connection extends Transporter {
   _numbers: Numbers;
-  _autoPong: boolean;
+  _autoPong = true;
   declare _frames: Frames;
   /** What compresses outgoing messages. */
   _deflate: Deflate | undefined;
@@ -70,7 +70,7 @@ export abstract class Connection extends Transporter {
 
   _state = SocketState.zero;
   /** Who emits its events. */
-  _emitters: Audience[];
+  _emitters: Audience[] = [];
   /** Set at the end alone: no room is kept for it, for idle connections are many. */
   declare _info: CloseInfo | undefined;
   _closed: Promise<CloseInfo> | undefined;
@@ -155,12 +155,10 @@ export abstract class Connection extends Transporter {
   _deadline: Alarm | undefined;
 
   /** @param quiet whether listeners must wait for its opening */
-  constructor(numbers: Numbers, autoPong: boolean, quiet: boolean, emitters: Audience[]) {
+  constructor(numbers: Numbers, quiet: boolean) {
     super();
     this._numbers = numbers;
-    this._autoPong = autoPong;
     this._quiet = quiet;
-    this._emitters = emitters;
   }
 
   /** The connection cannot go on. */

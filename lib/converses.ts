@@ -90,12 +90,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws {TypeError} or RangeError that names the option, what was expected, and what came
    */
   constructor(uri: string | URL, options: AioWebSocketOptions = {}) {
-    super(new Core(checkOptions(options), options.autoPong ?? true, true, []));
+    super(new Core(checkOptions(options), true));
     coreOf(this)._emitters = [this];
     const remote = parseUri(uri);
     this.remote = remote;
     this.options = Object.keys(options).length > 0 ? { ...options } : NO_OPTIONS;
-    const { ssl, handShake } = options;
+    const { ssl, handShake } = this.options;
     if (handShake && !(handShake.prototype as HandShake | undefined)?.shakeResult) {
       throw mustBe('handShake', 'a HandShake class', handShake);
     }
@@ -103,7 +103,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       // A wss URI never goes out in plain text.
       throw mustBe('ssl', remote.ssl ? 'true or options for wss://' : 'false for ws://', ssl);
     }
-    HandShake.check(remote, options);
+    HandShake.check(remote, this.options);
   }
 
   /**

@@ -2,7 +2,7 @@
  * A connection at work: what the codec and the transport tell it, and which file does what about it.
  * @packageDocumentation
  */
-import { Buffer, nextTick } from './builtins.js';
+import { Buffer, nextTick, setImmediate } from './builtins.js';
 import { payPong, takePing, takePong } from './alives.js';
 import { broken, end, fail, finish, takeClose, whenRead } from './closings.js';
 import { Connection, tellAll } from './connections.js';

@@ -3,6 +3,7 @@
  * are paused for the user or for full queues.
  * @packageDocumentation
  */
+import { setImmediate } from './builtins.js';
 import { heard, ignore, listen } from './alives.js';
 import type { Connection } from './connections.js';
 

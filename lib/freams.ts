@@ -3,7 +3,8 @@
  * Mirrors `aiowebsocket/freams.py`, whose spelling the file's name keeps.
  * @packageDocumentation
  */
-import { Buffer, EventEmitter, NOTHING } from './builtins.js';
+import type { Writable } from 'node:stream';
+import { Buffer, EventEmitter, NOTHING, setImmediate } from './builtins.js';
 import { Assembly, checkSize, notUtf8, protocolError, type PieceSink } from './assemblies.js';
 import { bytesAt, textOf, useChunk } from './chunks.js';
 import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerations.js';
@@ -86,12 +87,14 @@ const noWriter = (): void => {
   throw new InvalidStateError('these frames have no writer: use packMessage()');
 };
 
-const keepBytes: (write: FramesWrite) => ByteSink = (write) => ({
+const keepBytes = (write: FramesWrite): ByteSink => ({
   write: (bytes) => {
     write(Buffer.from(bytes));
     return true;
   },
 });
+
+const isStream = (sink: object): sink is Writable => 'pipe' in sink;
 
 /**
  * The codec of a client. Feed it what the peer sent; it emits messages and control frames. Write
@@ -126,17 +129,18 @@ export class Frames extends EventEmitter<FramesEvents> {
   #pulls: PullQueue<Message> | undefined;
 
   /**
-   * @param write takes packed frames, where any are to be written: a function, which gets bytes of
-   * its own, or a {@link ByteSink}, which gets bytes on loan
+   * @param write takes packed frames, where any are to be written: a function or a stream, which get
+   * bytes of their own, or a {@link ByteSink}, which gets bytes on loan
    * @param options limits
    */
   constructor(write: FramesWrite | ByteSink = noWriter, options: FramesOptions = {}) {
     super();
     const sink = isFunction(write) ? keepBytes(write) : write;
-    if (typeof (sink as unknown as ByteSink | undefined)?.write !== 'function') {
-      throw mustBe('write', 'a function or a ByteSink', write);
+    if (!isFunction((sink as unknown as ByteSink | undefined)?.write)) {
+      throw mustBe('write', 'a function, a ByteSink or a stream', write);
     }
-    this.#output = new Output(sink);
+    // A stream's `write` answers something else than a sink's: it keeps what it is given.
+    this.#output = new Output(isStream(sink) ? keepBytes((bytes) => sink.write(bytes)) : sink);
     this.#numbers = checkOptions(options, FRAMES_KINDS);
     this.#extension = options.extension;
   }

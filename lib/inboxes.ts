@@ -2,7 +2,7 @@
  * Messages on their way to the user: shown to listeners, kept for those who pull.
  * @packageDocumentation
  */
-import { Buffer, nextTick } from './builtins.js';
+import { Buffer, clearTimeout, nextTick, setImmediate, setTimeout } from './builtins.js';
 import { refusal } from './connections.js';
 import type { Audience, Connection, MessageListener } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';

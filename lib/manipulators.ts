@@ -64,14 +64,13 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    */
   constructor(transport: Duplex, options: ConverseOptions = {}, parts: ConverseParts = {}) {
     const numbers = checkOptions(options);
-    const autoPong = options.autoPong ?? true;
-    const core = parts._core ?? new Core(numbers, autoPong, false, []);
+    const core = parts._core ?? new Core(numbers, false);
     super(core);
     this.transport = transport;
     core._emitters = [this, ...core._emitters];
     core._transport = transport;
     core._numbers = numbers;
-    core._autoPong = autoPong;
+    core._autoPong = options.autoPong ?? true;
     if (parts._core) return;
     // One that nobody but this Converse knows.
     core._state = SocketState.opened;

@@ -301,14 +301,14 @@ const typeOf = (value: unknown): string =>
         : '?';
 
 /**
- * Checks names, and values of a kind that is told in words.
- * @returns the options
+ * Checks names, and values of a kind that is told in words. What an object inherits is no option.
+ * @returns the options, in an object of their own
  * @throws TypeError
  */
 export function checkKinds<T extends object>(options: T, known: Kinds, where = ''): T {
   if (typeOf(options) !== 'object') throw mustBe('options', 'an object', options);
-  for (const name in options) {
-    const value: unknown = options[name];
+  const own: T = { ...options };
+  for (const [name, value] of Object.entries(own as Record<string, unknown>)) {
     if (!Object.hasOwn(known, name)) {
       const names = Object.keys(known).sort().join(', ');
       throw wrongType(`${JSON.stringify(where + name)} is no option; known are ${names}`);
@@ -320,7 +320,7 @@ export function checkKinds<T extends object>(options: T, known: Kinds, where = '
       throw mustBe(name, `an ${kinds.name}`, value);
     }
   }
-  return options;
+  return own;
 }
 
 /**
@@ -329,8 +329,8 @@ export function checkKinds<T extends object>(options: T, known: Kinds, where = '
  * @throws TypeError or RangeError
  */
 export function checkOptions(options: NumberOptions & HandShakeOptions, kinds = KINDS): Numbers {
-  checkKinds(options, kinds);
-  const { compression } = options;
+  const own = checkKinds(options, kinds);
+  const { compression } = own;
   if (compression) checkKinds(Object(compression) as object, COMPRESSION_KINDS, 'compression.');
-  return numberOptions(options);
+  return numberOptions(own);
 }

@@ -92,11 +92,7 @@ export function uncork(o: Output): void {
 
 /** Packs one frame of text. `first` is its first byte: FIN, RSV and opcode. */
 export function packText(o: Output, first: number, text: string): void {
-  if (o._held) {
-    packBytes(o, first, Buffer.from(text));
-    return;
-  }
-  if (text.length > LONGEST_DIRECT_STRING) {
+  if (o._held || text.length > LONGEST_DIRECT_STRING) {
     packBytes(o, first, Buffer.from(text));
     return;
   }

@@ -2,6 +2,7 @@
  * Time: timers that judge late rather than wrongly, and hooks that do not take for ever.
  * @packageDocumentation
  */
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from './builtins.js';
 
 /**
  * A timer that rings after the event loop has had a turn to read what arrived while it was busy: one

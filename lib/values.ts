@@ -2,7 +2,7 @@
  * Small things about values that several layers need.
  * @packageDocumentation
  */
-import { Buffer } from './builtins.js';
+import { Buffer, isAnyArrayBuffer } from './builtins.js';
 import { ConnectionClosedError, ConnectionClosedOK, type ConnectionClosed } from './exceptions.js';
 
 export const isString = (value: unknown): value is string => typeof value === 'string';
@@ -79,7 +79,7 @@ export function bytesOf(data: unknown): Buffer | undefined {
   if (ArrayBuffer.isView(data)) {
     return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   }
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return Buffer.from(data);
+  if (isAnyArrayBuffer(data)) return Buffer.from(data);
   return undefined;
 }
 

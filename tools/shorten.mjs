@@ -10,6 +10,8 @@ import ts from 'typescript';
 const SELF = 'self$';
 const THROW = 'throw$';
 const NOTHING = 'nothing$';
+/** Throws of what one function makes from which on a function that throws it pays for itself. */
+const THROWN_OFTEN = 12;
 /** Characters of a line, about: Node shows the one that throws, with every error that nobody catches. */
 const LINE = 120;
 /** Mentions of `this` from which on the variable pays for itself, and those without a `let` to join. */
@@ -26,9 +28,15 @@ export async function shorten(code) {
     if (code.includes(name)) throw new Error(`${name} is taken`);
   }
   const source = parse(code);
-  const { statements } = parse(edited(code, [...shareThis(source), ...shortenWords(source)]));
+  const throwers = oftenThrown(source);
+  const { statements } = parse(
+    edited(code, [...shareThis(source), ...shortenWords(source, throwers)]),
+  );
   const pieces = statements.map((one) => (isPlain(one) ? arrowOf(one) : one.getFullText()));
-  const helpers = `var ${NOTHING},${THROW}=(error)=>{throw error};`;
+  const helpers = [
+    `var ${NOTHING},${THROW}=(error)=>{throw error};`,
+    ...throwers.map((make) => `var ${THROW}${make}=(...rest)=>${THROW}(${make}(...rest));`),
+  ].join('');
   // A directive stays in front.
   pieces.splice(/^["']/.test(pieces[0]) ? 1 : 0, 0, helpers);
   const short = await transform(pieces.join('\n'), {
@@ -108,13 +116,46 @@ function shareThis(source) {
   return edits;
 }
 
-/** @param {ts.SourceFile} source */
-function shortenWords(source) {
+/**
+ * @param {ts.SourceFile} source
+ * @returns the names of functions whose results are often thrown
+ */
+function oftenThrown(source) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  /** @param {ts.Node} node */
+  const visit = (node) => {
+    const made = madeAndThrown(node);
+    if (made) counts.set(made.text, (counts.get(made.text) ?? 0) + 1);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return [...counts].filter(([, count]) => count >= THROWN_OFTEN).map(([name]) => name);
+}
+
+/**
+ * @param {ts.Node} node
+ * @returns what makes that which is thrown, where that is a function of the module
+ */
+function madeAndThrown(node) {
+  if (!ts.isThrowStatement(node) || !ts.isCallExpression(node.expression)) return undefined;
+  const { expression: callee } = node.expression;
+  return ts.isIdentifier(callee) ? callee : undefined;
+}
+
+/**
+ * @param {ts.SourceFile} source
+ * @param {readonly string[]} throwers
+ */
+function shortenWords(source, throwers) {
   /** @type {Edit[]} */
   const edits = [];
   /** @param {ts.Node} node */
   const visit = (node) => {
-    if (ts.isThrowStatement(node)) {
+    const made = madeAndThrown(node);
+    if (made && throwers.includes(made.text)) {
+      edits.push([node.getStart(), made.getStart(), THROW]);
+    } else if (ts.isThrowStatement(node)) {
       const { expression } = node;
       // It may be several, of which the last is thrown.
       edits.push([node.getStart(), expression.getStart(), `${THROW}((`]);
