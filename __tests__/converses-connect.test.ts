@@ -233,6 +233,22 @@ describe('while it is open', () => {
     expect(await aws.createConnection()).toBe(aws);
   });
 
+  test('faked timers stop nothing: not opening, reading, compressing or closing', async () => {
+    const { uri } = await wsServer(undefined, { perMessageDeflate: true });
+    jest.useFakeTimers();
+    try {
+      const aws = await AioWebSocket.connect(uri, { compression: { threshold: 0 } });
+      for (const message of ['hello', 'x'.repeat(1_000_000)]) {
+        await aws.manipulator.send(message);
+        expect(await aws.manipulator.receive()).toBe(message);
+      }
+      await expect(aws.manipulator.receive({ timeout: 1 })).rejects.toThrow('within 1 ms');
+      expect(await aws.closeConnection()).toMatchObject({ code: 1000, wasClean: true });
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   test('TCP_NODELAY is on', async () => {
     const { uri } = await wsServer();
     const setNoDelay = jest.spyOn((await import('node:net')).Socket.prototype, 'setNoDelay');

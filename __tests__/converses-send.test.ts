@@ -1,4 +1,5 @@
 /** What can be sent, and what arrives. */
+import { runInNewContext } from 'node:vm';
 import { DataFrames, InvalidStateError } from 'aiowebsocket';
 import { open, Opcode, type Peer } from './helpers/peer.js';
 import { wsServer } from './helpers/ws-server.js';
@@ -59,6 +60,10 @@ describe('a whole message', () => {
     ['DataView', () => new DataView(inLargerMemory(), 8, 8)],
     ['ArrayBuffer', () => inLargerMemory().slice(8, 16)],
     ['SharedArrayBuffer', () => sharedBytes()],
+    [
+      'ArrayBuffer of another realm',
+      () => runInNewContext(`Uint8Array.of(${bytes.join()}).buffer`) as ArrayBuffer,
+    ],
     ['view of a SharedArrayBuffer', () => new Uint8Array(sharedBytes())],
     ['Blob', () => new Blob([Buffer.from(bytes)])],
   ])('of a %s goes out as one binary frame with exactly its bytes', async (_kind, make) => {

@@ -1,4 +1,5 @@
 /** Messages become bytes: masked, minimal, in order. */
+import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { ControlFrames, DataFrames, Frames } from 'aiowebsocket';
 import { maskBytes } from 'aiowebsocket/masks';
@@ -295,6 +296,21 @@ describe('write', () => {
     expect(keys).toHaveLength(1000);
     expect(new Set(keys).size).toBeGreaterThan(997);
   });
+});
+
+test('a stream gets bytes of its own: it keeps what it is given', async () => {
+  const stream = new PassThrough();
+  const frames = new Frames(stream);
+
+  for (let i = 0; i < 20; i++) {
+    frames.write(true, DataFrames.text, `message ${i}`);
+    frames.flush();
+  }
+
+  expect(readFrames(stream.read() as Buffer).map(({ payload }) => String(payload))).toEqual(
+    Array.from({ length: 20 }, (_, i) => `message ${i}`),
+  );
+  await nextTurn();
 });
 
 test('a ByteSink is lent bytes: they stay until it frees them', () => {

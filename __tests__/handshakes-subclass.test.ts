@@ -2,13 +2,15 @@
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
-import { Duplex } from 'node:stream';
+import { Duplex, Writable } from 'node:stream';
 import {
   AioWebSocket,
   ConnectionError,
   Converse,
+  Frames,
   HandShake,
   HandShakeError,
+  type ByteSink,
   type CloseInfo,
   type ConverseParts,
   type HandShakeResponse,
@@ -495,6 +497,43 @@ describe('what comes right behind the answer', () => {
   });
 });
 
+test('no name of a subclass meets one of ours, however short', async () => {
+  const { server } = await opening();
+  const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('');
+  const names = [...letters, ...letters.flatMap((one) => letters.map((other) => one + other))];
+  const fields = Object.fromEntries(names.map((name) => [name, 'mine']));
+  class Named extends HandShake {
+    constructor(...args: ConstructorParameters<typeof HandShake>) {
+      super(...args);
+      Object.assign(this, fields);
+    }
+  }
+  class NamedFrames extends Frames {
+    constructor(...args: ConstructorParameters<typeof Frames>) {
+      super(...args);
+      Object.assign(this, fields);
+    }
+  }
+  class NamedToo extends AioWebSocket {
+    constructor(uri: string) {
+      super(uri, { handShake: Named });
+      Object.assign(this, fields);
+    }
+    protected override makeFrames(sink: ByteSink): Frames {
+      return new NamedFrames(sink);
+    }
+    protected override makeConverse(transport: Duplex, parts: ConverseParts): Converse {
+      return Object.assign(super.makeConverse(transport, parts), fields);
+    }
+  }
+  const aws = await new NamedToo(server.url).createConnection();
+
+  expect(aws.extensions).toBe('');
+  await aws.manipulator.send('hello');
+  aws.terminate();
+  expect(await aws.closed).toMatchObject({ code: 1006, initiatedBy: 'local' });
+});
+
 describe('a part that is not what it should be fails the opening, and leaves nothing', () => {
   const wrong = (hook: string, value: unknown): typeof AioWebSocket => {
     class Wrong extends AioWebSocket {}
@@ -503,17 +542,49 @@ describe('a part that is not what it should be fails the opening, and leaves not
   };
 
   test.each([
-    ['openTransport', undefined, /openTransport\(\) must be an object with destroy, got und/],
+    ['openTransport', undefined, /openTransport\(\) must be an object with read, got undefined/],
     ['openTransport', { readable: true }, /openTransport\(\) must be .* got an instance of O/],
-    ['makeHandShake', undefined, /shake/],
-    ['makeFrames', undefined, /undefined/],
-    ['makeConverse', undefined, /makeConverse\(\) must be an object with receive, got und/],
+    ['openTransport', new Writable(), /openTransport\(\) must be .* got an instance of Writable/],
+    ['makeHandShake', undefined, /makeHandShake\(\) must be an object with shake, got undefined/],
+    ['makeHandShake', Promise.resolve(), /makeHandShake\(\) must .* got an instance of Promise/],
+    ['makeFrames', undefined, /makeFrames\(\) must be an object with feed, got undefined/],
+    ['makeFrames', Promise.resolve(), /makeFrames\(\) must be .* got an instance of Promise/],
+    ['makeConverse', undefined, /makeConverse\(\) must be a Converse made with parts, got und/],
     ['makeConverse', Promise.resolve(), /makeConverse\(\) must be .* got an instance of Promise/],
   ])('%s gives %p', async (hook, value, message) => {
     const server = await RawServer.listen((socket) => shakeHands(socket).catch(() => undefined));
     const Wrong = wrong(hook, value);
 
     const error = await failure(new Wrong(server.url), TypeError);
+
+    expect(error.message).toMatch(message);
+    await server.emptied();
+  });
+
+  test('makeConverse forgets the parts', async () => {
+    class Forgetful extends AioWebSocket {
+      protected override makeConverse(transport: Duplex): Converse {
+        return new Converse(transport, this.options);
+      }
+    }
+    const server = await RawServer.listen((socket) => shakeHands(socket).catch(() => undefined));
+
+    const error = await failure(new Forgetful(server.url), TypeError);
+
+    expect(error.message).toMatch(/makeConverse\(\) must be a Converse made with parts, got an in/);
+    await server.emptied();
+  });
+
+  test.each([
+    ['shakeHeaders', undefined, /the request must be .* got "undefined"/],
+    ['requestHeaders', undefined, /requestHeaders\(\) must be an object with map, got undefined/],
+    ['requestHeaders', Promise.resolve([]), /requestHeaders\(\) must be .* of Promise/],
+  ])('%s gives %p', async (hook, value, message) => {
+    class Wrong extends HandShake {}
+    Object.assign(Wrong.prototype, { [hook]: () => value });
+    const server = await RawServer.listen(() => undefined);
+
+    const error = await failure(new AioWebSocket(server.url, { handShake: Wrong }), TypeError);
 
     expect(error.message).toMatch(message);
     await server.emptied();

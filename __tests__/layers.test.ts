@@ -29,6 +29,7 @@ const FILES: Readonly<Record<string, Layer>> = {
   parts: 'parts',
   options: 'parts',
   queues: 'parts',
+  symbols: 'parts',
   negotiations: 'parts',
   values: 'parts',
   timers: 'parts',

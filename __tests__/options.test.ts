@@ -100,6 +100,20 @@ describe('the others', () => {
   });
 });
 
+test.each([5, null, {}, ['a']])(
+  'ssl.servername %p is refused, before anything is opened',
+  (wrong) => {
+    const ssl = { servername: wrong };
+
+    expect(() => new AioWebSocket('wss://a/', { ssl } as unknown as AioWebSocketOptions)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: expect.stringMatching(/^ssl\.servername must be a string, got /),
+      }),
+    );
+  },
+);
+
 test.each([
   ['a misspelt one', 'maxPayLoad'],
   ['that of the original', 'union_header'],
@@ -147,6 +161,24 @@ test('no options, empty ones and those of a class are fine', () => {
   expect(make(Object.create(null))).toBeInstanceOf(AioWebSocket);
   expect(make(new Defaults())).toBeInstanceOf(AioWebSocket);
   expect(make(Object.freeze({ timeout: 5 }))).toBeInstanceOf(AioWebSocket);
+});
+
+test('what an object inherits is no option', () => {
+  const inherited = { timeout: -1, maxPayload: 10, unionHeader: 5, foo: 'bar' };
+  class Shown extends AioWebSocket {
+    get shown(): AioWebSocketOptions {
+      return this.options;
+    }
+  }
+  const options = Object.assign(Object.create(inherited), { pingInterval: 5 });
+
+  expect(new Shown('ws://a/', options).shown).toEqual({ pingInterval: 5 });
+  Object.assign(Object.prototype, { foo: 'bar' });
+  try {
+    expect(make({ timeout: 5 })).toBeInstanceOf(AioWebSocket);
+  } finally {
+    delete (Object.prototype as { foo?: unknown }).foo;
+  }
 });
 
 test('options are read once: a later change of the object changes nothing', () => {

@@ -107,6 +107,16 @@ describe('where it connects', () => {
     expect(asked).toEqual([['no-such-name.invalid', 4]]);
   });
 
+  test('a name for which a custom lookup gives one address, as it is without `all`', async () => {
+    const server = await RawServer.listen((socket) => shakeHands(socket));
+    const lookup: LookupFunction = (_host, _options, callback) => {
+      callback(null, '127.0.0.1', 4);
+    };
+
+    await connects(`ws://no-such-name.invalid:${server.port}/`, { lookup });
+    await connects(`ws://no-such-name.invalid:${server.port}/`, { lookup, family: 4 });
+  });
+
   test('from a local address', async () => {
     const server = await RawServer.listen((socket) => shakeHands(socket));
     const aws = await AioWebSocket.connect(server.url, { localAddress: '127.0.0.1' });
@@ -200,6 +210,27 @@ describe('DNS, by a lookup of the user', () => {
 
     expect(error).toMatchObject({ code: 'ERR_DNS', phase: 'dns' });
     expect(error.message).toMatch(/no address/);
+  });
+
+  test.each([
+    ['a text', 'nope', /: nope$/],
+    ['an object', { code: 'ENOTFOUND' }, /dns/],
+    ['an error of no errors', new AggregateError([]), /dns/],
+    ['an error whose message is none', Object.assign(new Error(), { message: 5 }), /: 5$/],
+  ])('that fails with %s does not end the process', async (_what, wrong, message) => {
+    const gives: LookupFunction = (_host, _options, callback) => {
+      callback(wrong as never, []);
+    };
+    const throws: LookupFunction = () => {
+      throw wrong as Error;
+    };
+
+    for (const lookup of [gives, throws]) {
+      const error = await failure(new AioWebSocket('ws://a.example/', { lookup }), ConnectionError);
+
+      expect(error).toMatchObject({ code: 'ERR_DNS', phase: 'dns', cause: wrong });
+      expect(error.message).toMatch(message);
+    }
   });
 
   test('that throws leaves no handle behind', async () => {

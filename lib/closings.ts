@@ -17,6 +17,7 @@ import { tellEnds, updateFlow } from './flows.js';
 import { endReceiving } from './inboxes.js';
 import { endSending } from './outboxes.js';
 import type { CloseInfo } from './parts.js';
+import { WAITS } from './symbols.js';
 import { Alarm } from './timers.js';
 import {
   checkType,
@@ -120,7 +121,7 @@ export function takeClose(c: Connection, code: number, reason: string): void {
  * turn. Whoever sends learns of it at once: they may be the user that is waited for.
  */
 export function whenRead(c: Connection, then: (c: Connection) => void): void {
-  if (!c._frames._waits) {
+  if (!c._frames[WAITS]) {
     then(c);
     return;
   }

@@ -18,8 +18,9 @@ import { Converse, type ConverseEvents, type ConverseParts } from './manipulator
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
 import { checkKinds, checkOptions, SIGNAL_KINDS } from './options.js';
-import type { ConverseOptions, HandShakeOptions, TransportOptions } from './options.js';
+import type { ConverseOptions, HandShakeOptions, TlsOptions, TransportOptions } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
+import { DEFLATE, REFUSED } from './symbols.js';
 import { openTransport } from './transports.js';
 import { attempt, authority, checkType, isFunction, made, mustBe, tell } from './values.js';
 
@@ -103,6 +104,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       // A wss URI never goes out in plain text.
       throw mustBe('ssl', remote.ssl ? 'true or options for wss://' : 'false for ws://', ssl);
     }
+    checkType('ssl.servername', (Object(ssl) as TlsOptions).servername, 'string');
     HandShake.check(remote, this.options);
   }
 
@@ -337,22 +339,22 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const before = this.beforeOpen(remote);
     if (before) await before;
     attempt._check();
-    const transport = made(await this.#connect(attempt), 'openTransport', 'destroy');
+    const transport = made(await this.#connect(attempt), 'openTransport()', 'read');
     this.#transport = c._transport = transport;
     if (!c._held) hold(c, false);
     attempt._onTransport(transport);
     attempt._check();
     attempt._onPhase('handshake');
-    const hands = this.makeHandShake(remote, transport);
+    const hands = made(this.makeHandShake(remote, transport), 'makeHandShake()', 'shake');
     this.#hands = hands;
     await hands.shake();
     attempt._check();
-    const response = made(await hands.shakeResult(), 'shakeResult', 'status');
+    const response = made(await hands.shakeResult(), 'shakeResult()', 'status');
     attempt._check();
     this.#response = response;
     tell(this, 'handshake', response);
     attempt._check();
-    const { _deflate: deflate } = hands;
+    const { [DEFLATE]: deflate } = hands;
     if (deflate) {
       await loadZlib();
       attempt._check();
@@ -392,8 +394,11 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       c._afterClose = (info) => this.afterClose(info);
     }
     c._deflate = deflate;
-    c._frames = this.makeFrames(c, response, deflate);
-    const converse = made(this.makeConverse(transport, { _core: c }), 'makeConverse', 'receive');
+    c._frames = made(this.makeFrames(c, response, deflate), 'makeFrames()', 'feed');
+    const converse = this.makeConverse(transport, { _core: c });
+    if (c._emitters[0] !== (converse as unknown)) {
+      throw mustBe('makeConverse()', 'a Converse made with parts', converse);
+    }
     start(c, response.head);
     // From now on its end is its own.
     this.#converse = converse;
@@ -403,7 +408,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   async #openingFailed(attempt: OpeningAttempt, cause: Error): Promise<Error> {
     const c = coreOf(this);
     // A refusal whose body takes long is still a refusal.
-    const error = (attempt._wanted ? undefined : await this.#hands?._refused) ?? cause;
+    const error = (attempt._wanted ? undefined : await this.#hands?.[REFUSED]) ?? cause;
     const failure = attempt._wanted ? undefined : error;
     if (!this.#converse) {
       this.#transport?.destroy();

@@ -11,6 +11,7 @@ import type { FramesHost } from './freams.js';
 import { deliver } from './inboxes.js';
 import { relieve } from './outboxes.js';
 import type { Message } from './parts.js';
+import { HOST, WAITS } from './symbols.js';
 
 /** The connection, with what happens to it. */
 export class Core extends Connection implements FramesHost {
@@ -72,7 +73,7 @@ export class Core extends Connection implements FramesHost {
 
   // What has come is read, or will never be.
   _onResumed(): void {
-    if (this._ends && !this._frames._waits) nextTick(tellEnds, this);
+    if (this._ends && !this._frames[WAITS]) nextTick(tellEnds, this);
   }
 
   _onPeerClose(code: number, reason: string): void {
@@ -90,7 +91,7 @@ const tellTaken = (c: Core): void => {
  * @param head bytes that came before
  */
 export function start(c: Core, head?: Buffer): void {
-  c._frames._attach(c);
+  c._frames[HOST] = c;
   c._own();
   setImmediate(read, c, head);
 }

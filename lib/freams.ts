@@ -14,6 +14,7 @@ import { checkOptions, FRAMES_KINDS, type LimitOptions, type Numbers } from './o
 import { flush, headerSize, Output, packBytes, packHeader, packText, uncork } from './outputs.js';
 import type { ByteSink, Extension, Message } from './parts.js';
 import { PullQueue } from './queues.js';
+import { HOST, WAITS } from './symbols.js';
 import { decodeUtf8 } from './utf8.js';
 import {
   bytesOf,
@@ -50,7 +51,7 @@ export interface FramesOptions extends LimitOptions {
   extension?: Extension | undefined;
 }
 
-/** Who gets, before any listener, what Frames emits: the connection. */
+/** @internal Who gets, before any listener, what Frames emits: the connection. */
 export interface FramesHost {
   _onMessage: (data: Message, bytes: number) => void;
   _onPing: (payload: Buffer) => void;
@@ -146,12 +147,12 @@ export class Frames extends EventEmitter<FramesEvents> {
   }
 
   /** @internal Who gets everything before any listener does. */
-  _attach(host: FramesHost): void {
+  set [HOST](host: FramesHost) {
     this.#host = host;
   }
 
   /** @internal Whether bytes wait to be parsed. */
-  get _waits(): boolean {
+  get [WAITS](): boolean {
     return this.#rest.length > 0 || (this.#stops & (SLICED | ENDED)) === SLICED;
   }
 

@@ -28,8 +28,10 @@ import {
 } from './requests.js';
 import { randomWord } from './random.js';
 import { Answer, refusal, responseReader, type HandShakeResponse } from './responses.js';
-import { isString, mustBe, tell } from './values.js';
+import { DEFLATE, REFUSED } from './symbols.js';
+import { isString, made, mustBe, tell } from './values.js';
 
+export type { HandShakeOptions } from './options.js';
 export type { HandShakeResponse } from './responses.js';
 
 /** What {@link HandShake} emits. */
@@ -77,14 +79,14 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   #requestLine: string | undefined;
   #exchange: Exchange | undefined;
   /** @internal Why the server's answer was refused, while its body is read. */
-  declare _refused: Promise<HandShakeError> | undefined;
+  declare [REFUSED]: Promise<HandShakeError> | undefined;
   /** @internal What of permessage-deflate was agreed on. */
-  _deflate: DeflateParameters | undefined;
+  [DEFLATE]: DeflateParameters | undefined;
 
   /** @throws TypeError or RangeError for headers, protocols or limits that cannot be */
   constructor(remote: Remote, transport: Duplex, options: HandShakeOptions = {}) {
     super();
-    const { host, resource } = remote;
+    const { host, resource } = made(remote, 'remote', 'resource');
     if (!PLAIN.test(resource + host)) throw mustBe('remote', 'visible ASCII', resource + host);
     this.remote = remote;
     this.transport = transport;
@@ -107,7 +109,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** The whole request head, blank line included. May be awaited for, to sign it with a token. */
   shakeHeaders(): string | Promise<string> {
     // The line may stand in the list that the fields are from.
-    const fields = this.requestHeaders();
+    const fields = made(this.requestHeaders(), 'requestHeaders()', 'map');
     return composeHead(this.requestLine(), fields);
   }
 
@@ -171,7 +173,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     } catch (error) {
       if (!(error instanceof HandShakeError)) throw error;
       // A refusal comes with its body.
-      throw await (this._refused = readBody(this.transport, response).then((body) =>
+      throw await (this[REFUSED] = readBody(this.transport, response).then((body) =>
         Object.assign(error, { body }),
       ));
     }
@@ -311,8 +313,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     if (chosen && (agreed[0] !== chosen || agreed[1] !== offered)) {
       agreed = [chosen, offered, parseAnswer(chosen, parseOffers(offers))];
     }
-    this._deflate = chosen ? agreed[2] : undefined;
-    if (!this._deflate || another) {
+    this[DEFLATE] = chosen ? agreed[2] : undefined;
+    if (!this[DEFLATE] || another) {
       throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
     }
     return agreed[0];

@@ -21,7 +21,7 @@ import {
 import { drained, send } from './outboxes.js';
 import type { CloseInfo, ControlData, Message, SendData } from './parts.js';
 import type { PieceStream } from './pieces.js';
-import { attempt } from './values.js';
+import { attempt, made } from './values.js';
 
 /** What {@link Converse} emits. */
 export interface ConverseEvents {
@@ -66,7 +66,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     const numbers = checkOptions(options);
     const core = parts._core ?? new Core(numbers, false);
     super(core);
-    this.transport = transport;
+    this.transport = made(transport, 'transport', 'write');
     core._emitters = [this, ...core._emitters];
     core._transport = transport;
     core._numbers = numbers;

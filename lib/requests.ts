@@ -108,10 +108,11 @@ export const composeHead = (requestLine: string, fields: HeaderList): string =>
  * Takes a request head apart again, whoever composed it, and holds it to RFC 6455 section 4.1.
  * @throws a TypeError that names what is wrong or lacking
  */
-export function checkHead(head: string): HeaderList {
-  const found = REQUEST_HEAD.exec(head);
+export function checkHead(head: unknown): HeaderList {
+  const text = String(head);
+  const found = REQUEST_HEAD.exec(text);
   if (!found) {
-    const [line] = head.split('\r\n', 1);
+    const [line] = text.split('\r\n', 1);
     throw mustBe('the request', '"GET <resource> HTTP/1.1", fields and a blank line', line);
   }
   const headers = found[1]!.split('\r\n').slice(0, -1).map(parseLine);

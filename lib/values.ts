@@ -31,10 +31,10 @@ export function checkType(what: string, value: unknown, type: string): void {
   if (value !== undefined && typeof value !== type) throw mustBe(what, `a ${type}`, value);
 }
 
-/** What a user's hook has made, if it is what it should be. */
-export function made<T>(value: T, hook: string, member: keyof T & string): T {
+/** What a user has made, if it is what it should be. */
+export function made<T>(value: T, what: string, member: keyof T & string): T {
   if ((value as T | undefined)?.[member] === undefined) {
-    throw mustBe(`${hook}()`, `an object with ${member}`, value);
+    throw mustBe(what, `an object with ${member}`, value);
   }
   return value;
 }

@@ -10,6 +10,8 @@ import ts from 'typescript';
 const SELF = 'self$';
 const THROW = 'throw$';
 const NOTHING = 'nothing$';
+/** What is called often, and never where it has to be fast; esbuild may say what it is imported from. */
+const CALLED_OFTEN = /^(?:import_\w+\.)?(Buffer|JSON|Object)\.(from|concat|stringify|assign)$/;
 /** Throws of what one function makes from which on a function that throws it pays for itself. */
 const THROWN_OFTEN = 12;
 /** Characters of a line, about: Node shows the one that throws, with every error that nobody catches. */
@@ -29,13 +31,16 @@ export async function shorten(code) {
   }
   const source = parse(code);
   const throwers = oftenThrown(source);
+  /** @type {Map<string, string>} */
+  const called = new Map();
   const { statements } = parse(
-    edited(code, [...shareThis(source), ...shortenWords(source, throwers)]),
+    edited(code, [...shareThis(source), ...shortenWords(source, throwers, called)]),
   );
   const pieces = statements.map((one) => (isPlain(one) ? arrowOf(one) : one.getFullText()));
   const helpers = [
     `var ${NOTHING},${THROW}=(error)=>{throw error};`,
     ...throwers.map((make) => `var ${THROW}${make}=(...rest)=>${THROW}(${make}(...rest));`),
+    ...[...called].map(([name, it]) => `var ${name}=(...rest)=>${it}(...rest);`),
   ].join('');
   // A directive stays in front.
   pieces.splice(/^["']/.test(pieces[0]) ? 1 : 0, 0, helpers);
@@ -146,8 +151,9 @@ function madeAndThrown(node) {
 /**
  * @param {ts.SourceFile} source
  * @param {readonly string[]} throwers
+ * @param {Map<string, string>} called gets the names of functions that stand for others
  */
-function shortenWords(source, throwers) {
+function shortenWords(source, throwers, called) {
   /** @type {Edit[]} */
   const edits = [];
   /** @param {ts.Node} node */
@@ -160,6 +166,13 @@ function shortenWords(source, throwers) {
       // It may be several, of which the last is thrown.
       edits.push([node.getStart(), expression.getStart(), `${THROW}((`]);
       edits.push([expression.getEnd(), expression.getEnd(), '))']);
+    } else if (ts.isCallExpression(node)) {
+      const { expression: callee } = node;
+      const [text, owner, method] = CALLED_OFTEN.exec(callee.getText()) ?? [];
+      if (text) {
+        called.set(`${owner}$${method}`, text);
+        edits.push([callee.getStart(), callee.getEnd(), `${owner}$${method}`]);
+      }
     } else if (ts.isVoidExpression(node) && !isCompared(node)) {
       edits.push([node.getStart(), node.getEnd(), NOTHING]);
     }
