@@ -1,5 +1,6 @@
 /** Large compressed messages: in order with all others, and without keeping others waiting. */
 import { ConnectionClosed, DataFrames } from 'aiowebsocket';
+import type { Compressor } from './conformance/deflate.js';
 import { ENGINES, noise, openCompressed, useEngine } from './helpers/deflate.js';
 import { binary, client, close, eventually, Opcode, ping, text } from './helpers/peer.js';
 import { wsServer } from './helpers/ws-server.js';
@@ -207,6 +208,26 @@ describe("zlib's handle", () => {
     await received;
 
     expect(turns()).toBeGreaterThanOrEqual(8);
+  });
+
+  test.each([
+    ['that each inflate to much', 30, (all: Compressor) => all.compress(LARGE)],
+    ['that each end in a last block', 6000, () => Buffer.from('0300', 'hex')],
+  ])('many small messages %s let others have their turns', async (_what, count, compress) => {
+    const { aws, peer, compressor } = await openCompressed();
+    const packed = Array.from({ length: count }, () => binary(compress(compressor), RSV1));
+    let received = 0;
+    const all = new Promise<void>((resolve) => {
+      aws.on('message', () => {
+        if (++received === count) resolve();
+      });
+    });
+    const turns = countTurns();
+
+    peer.send(Buffer.concat(packed));
+    await all;
+
+    expect(turns()).toBeGreaterThanOrEqual(25);
   });
 
   test('a fault in the middle of a large message fails the connection, and is thrown nowhere', async () => {

@@ -165,6 +165,13 @@ describe('the subprotocol', () => {
     expect(error.code).toBe('ERR_HANDSHAKE_SUBPROTOCOL');
   });
 
+  test('one without end is not all of the error message', async () => {
+    const error = await fails(chosen('"'.repeat(10_000)), { protocols: ['a'] });
+
+    expect(error.message.length).toBeLessThan(400);
+    expect(error.headers?.['sec-websocket-protocol']).toHaveLength(10_000);
+  });
+
   test('spaces by the thousand in it take linear time', async () => {
     const started = process.cpuUsage().user;
 

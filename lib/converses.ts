@@ -114,20 +114,20 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @param options may also hold a `signal` that aborts the attempt
    * @returns the open connection, or what the body returns
    */
-  static connect<A extends AioWebSocket>(
-    this: new (uri: string | URL, options?: AioWebSocketOptions) => A,
-    uri: string | URL,
-    options?: ConnectOptions,
+  static connect<A extends AioWebSocket, U, O extends AioWebSocketOptions>(
+    this: new (uri: U, options?: O) => A,
+    uri: U,
+    options?: O & CallerSignal,
   ): Promise<A>;
-  static connect<A extends AioWebSocket, R>(
-    this: new (uri: string | URL, options?: AioWebSocketOptions) => A,
-    uri: string | URL,
-    options: ConnectOptions | undefined,
+  static connect<A extends AioWebSocket, U, O extends AioWebSocketOptions, R>(
+    this: new (uri: U, options?: O) => A,
+    uri: U,
+    options: (O & CallerSignal) | undefined,
     body: (aws: A) => R | PromiseLike<R>,
   ): Promise<R>;
-  static connect<A extends AioWebSocket, R>(
-    this: new (uri: string | URL, options?: AioWebSocketOptions) => A,
-    uri: string | URL,
+  static connect<A extends AioWebSocket, U, R>(
+    this: new (uri: U) => A,
+    uri: U,
     body: (aws: A) => R | PromiseLike<R>,
   ): Promise<R>;
   static connect<A extends AioWebSocket, R>(
@@ -454,11 +454,14 @@ type Hooks = Record<'openTransport' | 'beforeClose' | 'afterClose', unknown>;
 const isOwn = (aws: unknown, hook: keyof Hooks): boolean =>
   (aws as Hooks)[hook] === (AioWebSocket.prototype as unknown as Hooks)[hook];
 
-/** Options of {@link AioWebSocket.connect}. */
-export interface ConnectOptions extends AioWebSocketOptions {
+/** What {@link AioWebSocket.connect} takes besides the options of its class. */
+export interface CallerSignal {
   /** Aborts the attempt, with `signal.reason`. */
   signal?: AbortSignal | undefined;
 }
+
+/** Options of {@link AioWebSocket.connect}. */
+export interface ConnectOptions extends AioWebSocketOptions, CallerSignal {}
 
 /** One end of a socket; undefined where the stream does not tell, or has ended. */
 function socketAddress(

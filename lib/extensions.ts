@@ -68,6 +68,8 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
   const ring = Buffer.allocUnsafe(window);
   let at = 0;
   let kept = 0;
+  /** What has come of input, of however many messages, since others had their turn. */
+  let produced = 0;
   const out = (scratch ??= Buffer.allocUnsafeSlow(65_536));
   const write = (input: Buffer): void => {
     writeSync.call(handle, SYNC_FLUSH, input, 0, input.length, out, 0, out.length);
@@ -91,7 +93,11 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
   return {
     _run(input, last, slice, output) {
       let rest = input;
-      for (let produced = 0; ;) {
+      for (;;) {
+        if (produced >= slice && rest.length > 0) {
+          produced = 0;
+          return rest;
+        }
         write(rest);
         if (failure) throw new Error(failure);
         const [room = 0, unread = 0] = state;
@@ -107,10 +113,9 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
         // A block was marked as the last (RFC 7692 section 7.2.3.4): another may follow.
         if (room > 0) {
           restart();
-          if (last && rest.equals(TAIL)) return NOTHING;
           produced += window || 1024;
+          if (last && rest.equals(TAIL)) return NOTHING;
         }
-        if (produced >= slice) return rest;
       }
     },
     _reset() {

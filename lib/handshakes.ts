@@ -29,7 +29,7 @@ import {
 import { randomWord } from './random.js';
 import { Answer, refusal, responseReader, type HandShakeResponse } from './responses.js';
 import { DEFLATE, REFUSED } from './symbols.js';
-import { isString, made, mustBe, tell } from './values.js';
+import { describeValue, isString, made, mustBe, tell } from './values.js';
 
 export type { HandShakeOptions } from './options.js';
 export type { HandShakeResponse } from './responses.js';
@@ -261,7 +261,11 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   protected verifyStatus(response: HandShakeResponse): void {
     const { status } = response;
     if (status !== 101) {
-      throw refusal('STATUS', `HTTP ${status} ${response.statusText}, not 101`, response);
+      throw refusal(
+        'STATUS',
+        `HTTP ${status} ${response.statusText.slice(0, 80)}, not 101`,
+        response,
+      );
     }
   }
 
@@ -380,7 +384,7 @@ function wrongField(
   name: string,
   expected: string,
 ): HandShakeError {
-  const got = JSON.stringify(header(response.rawHeaders, name) ?? '');
+  const got = describeValue(header(response.rawHeaders, name) ?? '');
   return refusal(code, `${name} ${got}, not ${expected}`, response);
 }
 

@@ -20,8 +20,10 @@ export interface PieceWaiter extends Waiter<Message> {
 }
 
 /** An iterator that can be left at any time. */
-export interface PullIterator<T> extends AsyncIterableIterator<T, undefined> {
+export interface PullIterator<T> {
+  next: () => Promise<IteratorResult<T, undefined>>;
   return: () => Promise<IteratorResult<T, undefined>>;
+  [Symbol.asyncIterator]: () => this;
 }
 
 const DONE = { value: undefined, done: true } as const;

@@ -47,7 +47,7 @@ export class Answer implements HandShakeResponse {
   readonly status: number;
   subprotocol = '';
   extensions = '';
-  head = NOTHING;
+  head: Buffer = NOTHING;
   #text = '';
   #fields: HeaderList | undefined;
   #headers: HandShakeResponse['headers'] | undefined;

@@ -60,6 +60,7 @@ async function build() {
   try {
     await Promise.all([compile(fresh), joinModules(fresh)]);
     pruneTypes(join(fresh, 'cjs'));
+    referToNode(join(fresh, 'cjs'));
     // The package says "type": "module"; the nearest package.json wins.
     writeFileSync(join(fresh, 'cjs', 'package.json'), '{ "type": "commonjs" }\n');
     writeFileSync(join(fresh, stamp), wanted);
@@ -182,6 +183,19 @@ function pruneTypes(folder) {
   for (const file of readdirSync(folder)) {
     if (file.endsWith('.d.ts') && !needed.has(file.replace('.d.ts', '')))
       rmSync(join(folder, file));
+  }
+}
+
+/**
+ * TypeScript 6 looks at Node's types only where it is told to: without them, all that speaks of a
+ * Buffer would be `any`, and nobody would say so.
+ *
+ * @param {string} folder
+ */
+function referToNode(folder) {
+  for (const name of PUBLIC) {
+    const file = join(folder, `${name}.d.ts`);
+    writeFileSync(file, `/// <reference types="node" />\n${readFileSync(file, 'utf8')}`);
   }
 }
 

@@ -122,7 +122,8 @@ require('${manifest.name}/package.json');
 
 /**
  * Type-checks a consumer against the installed declarations themselves (no skipLibCheck), as an
- * ES module and as CommonJS.
+ * ES module and as CommonJS: with our TypeScript, and with the oldest that is supported, there also
+ * by the module resolution of its time, which knows no `exports`.
  *
  * @param {string} project
  */
@@ -133,26 +134,41 @@ ${names}
 export const entries = [${entries.map((_, i) => `entry${i}`).join(', ')}];
 export class Client extends AioWebSocket {}
 export const client: AioWebSocket = new Client('ws://127.0.0.1:1/');
+export async function talk(): Promise<void> {
+  for await (const piece of client.manipulator.receiveStream()) piece.slice(1);
+  await client.manipulator.send(client.manipulator.receiveStream());
+  // @ts-expect-error -- a message is no number: no type may be lost on the way
+  const wrong: number = await client.manipulator.receive();
+}
 `;
-  writeFileSync(join(project, 'consumer.mts'), source);
-  writeFileSync(join(project, 'consumer.cts'), source);
-  writeFileSync(
-    join(project, 'tsconfig.json'),
-    JSON.stringify({
-      compilerOptions: {
-        target: 'es2022',
-        lib: ['es2023', 'esnext.disposable'],
-        module: 'node16',
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        noEmit: true,
-        types: ['node'],
-        typeRoots: [join(root, 'node_modules', '@types')],
-      },
-      files: ['consumer.mts', 'consumer.cts'],
-    }),
-  );
-  await run(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', project]);
+  for (const kind of ['mts', 'cts', 'ts']) writeFileSync(join(project, `consumer.${kind}`), source);
+  await compileWith('typescript', project, 'node16', ['consumer.mts', 'consumer.cts']);
+  await compileWith('typescript-oldest', project, 'node16', ['consumer.mts', 'consumer.cts']);
+  await compileWith('typescript-oldest', project, 'commonjs', ['consumer.ts']);
+}
+
+/**
+ * @param {string} compiler the name under which it is installed
+ * @param {string} project
+ * @param {string} module
+ * @param {readonly string[]} files
+ */
+async function compileWith(compiler, project, module, files) {
+  const config = join(project, `${compiler}.${module}.json`);
+  const options = {
+    target: 'es2022',
+    lib: ['es2023', 'esnext.disposable'],
+    module,
+    moduleResolution: module === 'commonjs' ? 'node10' : module,
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noEmit: true,
+    typeRoots: [join(root, 'node_modules', '@types')],
+    // Nothing but what the package itself refers to.
+    types: [],
+  };
+  writeFileSync(config, JSON.stringify({ compilerOptions: options, files }));
+  await run(process.execPath, [require.resolve(`${compiler}/bin/tsc`), '-p', config]);
 }
 
 /**
