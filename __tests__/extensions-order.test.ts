@@ -211,7 +211,7 @@ describe("zlib's handle", () => {
   });
 
   test.each([
-    ['that each inflate to much', 30, (all: Compressor) => all.compress(LARGE)],
+    ['that each inflate to much', 60, (all: Compressor) => all.compress(LARGE)],
     ['that each end in a last block', 6000, () => Buffer.from('0300', 'hex')],
   ])('many small messages %s let others have their turns', async (_what, count, compress) => {
     const { aws, peer, compressor } = await openCompressed();
@@ -227,7 +227,7 @@ describe("zlib's handle", () => {
     peer.send(Buffer.concat(packed));
     await all;
 
-    expect(turns()).toBeGreaterThanOrEqual(25);
+    expect(turns()).toBeGreaterThanOrEqual(7);
   });
 
   test('a fault in the middle of a large message fails the connection, and is thrown nowhere', async () => {

@@ -15,6 +15,8 @@ const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 const EMPTY = Buffer.alloc(1);
 /** Output bytes after which others get their turn. */
 const SLICE = 1_048_576;
+/** So many times as much may come of several messages: a turn costs as much as some small ones. */
+const TOGETHER = 8;
 const SYNC_FLUSH = 2;
 const RSV1 = 0x40;
 
@@ -93,8 +95,9 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
   return {
     _run(input, last, slice, output) {
       let rest = input;
+      const until = Math.min(produced + slice, slice * TOGETHER);
       for (;;) {
-        if (produced >= slice && rest.length > 0) {
+        if (produced >= until && rest.length > 0) {
           produced = 0;
           return rest;
         }
