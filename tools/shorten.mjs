@@ -10,8 +10,9 @@ import ts from 'typescript';
 const SELF = 'self$';
 const THROW = 'throw$';
 const NOTHING = 'nothing$';
-/** What is called often, and never where it has to be fast; esbuild may say what it is imported from. */
-const CALLED_OFTEN = /^(?:import_\w+\.)?(Buffer|JSON|Object)\.(from|concat|stringify|assign)$/;
+/** What is called often, and needs no `this`; esbuild may say what it is imported from. */
+const CALLED_OFTEN =
+  /^(import_\w+\.)?(Buffer|JSON|Math|Object)\.(from|concat|stringify|min|max|assign)$/;
 /** Throws of what one function makes from which on a function that throws it pays for itself. */
 const THROWN_OFTEN = 12;
 /** Characters of a line, about: Node shows the one that throws, with every error that nobody catches. */
@@ -40,7 +41,10 @@ export async function shorten(code) {
   const helpers = [
     `var ${NOTHING},${THROW}=(error)=>{throw error};`,
     ...throwers.map((make) => `var ${THROW}${make}=(...rest)=>${THROW}(${make}(...rest));`),
-    ...[...called].map(([name, it]) => `var ${name}=(...rest)=>${it}(...rest);`),
+    // What is imported may not be there yet.
+    ...[...called].map(([name, it]) =>
+      name.startsWith('Buffer') ? `var ${name}=(...rest)=>${it}(...rest);` : `var ${name}=${it};`,
+    ),
   ].join('');
   // A directive stays in front.
   pieces.splice(/^["']/.test(pieces[0]) ? 1 : 0, 0, helpers);
@@ -168,7 +172,7 @@ function shortenWords(source, throwers, called) {
       edits.push([expression.getEnd(), expression.getEnd(), '))']);
     } else if (ts.isCallExpression(node)) {
       const { expression: callee } = node;
-      const [text, owner, method] = CALLED_OFTEN.exec(callee.getText()) ?? [];
+      const [text, , owner, method] = CALLED_OFTEN.exec(callee.getText()) ?? [];
       if (text) {
         called.set(`${owner}$${method}`, text);
         edits.push([callee.getStart(), callee.getEnd(), `${owner}$${method}`]);
