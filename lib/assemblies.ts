@@ -28,62 +28,62 @@ const nothing = (): void => undefined;
 
 /** A message that comes in parts: of several frames, of several chunks, or from an extension. */
 export class Assembly {
-  readonly #numbers: Numbers;
-  #opcode = DataFrames.cont;
-  #fragments = 0;
+  readonly _numbers: Numbers;
+  _opcode = DataFrames.cont;
+  _fragments = 0;
   /** Bytes of the frames so far. */
-  #carried = 0;
+  _carried = 0;
   /** Bytes of the message, announced so far. */
   _bytes = 0;
-  #buffer = NOTHING;
-  #length = 0;
+  _buffer = NOTHING;
+  _length = 0;
   /** Bytes of text before this are valid UTF-8. */
-  #checked = 0;
-  #wanted: PieceSink | undefined;
-  #sink: PieceSink | undefined;
+  _checked = 0;
+  _wanted: PieceSink | undefined;
+  _sink: PieceSink | undefined;
 
   constructor(numbers: Numbers) {
-    this.#numbers = numbers;
+    this._numbers = numbers;
   }
 
   /** Whether a message has begun and not ended. */
   get _open(): boolean {
-    return this.#opcode !== DataFrames.cont;
+    return this._opcode !== DataFrames.cont;
   }
 
   /** Whether the next message goes to a sink. */
   get _awaited(): boolean {
-    return this.#wanted !== undefined;
+    return this._wanted !== undefined;
   }
 
   /** Bytes that the message may have. */
   get _most(): number {
-    return this.#sink?.maxPayload ?? this.#numbers.maxPayload;
+    return this._sink?.maxPayload ?? this._numbers.maxPayload;
   }
 
   /** The first frame of a message. */
   _begin(opcode: DataFrames): void {
-    this.#opcode = opcode;
-    this.#fragments = this.#carried = this._bytes = 0;
-    this.#sink = this.#wanted;
-    this.#wanted = undefined;
-    this.#sink?.begin();
+    this._opcode = opcode;
+    this._fragments = this._carried = this._bytes = 0;
+    this._sink = this._wanted;
+    this._wanted = undefined;
+    this._sink?.begin();
   }
 
   /** A frame of the message begins: an empty one counts, too. `bytes` as it carries them. */
   _fragment(bytes: number): void {
-    const { maxFragments } = this.#numbers;
-    if (++this.#fragments > maxFragments) {
+    const { maxFragments } = this._numbers;
+    if (++this._fragments > maxFragments) {
       throw new FrameError(
         'ERR_FRAME_TOO_MANY_FRAGMENTS',
         `a message of more than ${maxFragments} fragments (maxFragments)`,
         StatusCodes.policyViolation,
       );
     }
-    this.#carried += bytes;
+    this._carried += bytes;
     // However badly it is compressed; a plain one has a limit of its own.
-    if (this.#carried > this._most * 2 + AT_ONCE) {
-      throw tooBig(`a message in frames of ${this.#carried} bytes, above maxPayload ${this._most}`);
+    if (this._carried > this._most * 2 + AT_ONCE) {
+      throw tooBig(`a message in frames of ${this._carried} bytes, above maxPayload ${this._most}`);
     }
   }
 
@@ -95,47 +95,47 @@ export class Assembly {
 
   /** Takes payload bytes, which are copied. Returns the message, once whole, unless diverted. */
   _take(chunk: Buffer, from: number, to: number, last: boolean): Message | undefined {
-    if (last && this.#length === 0 && !this.#sink) return this.#whole(chunk, from, to);
-    this.#append(chunk, from, to);
-    if (this.#isText) this.#check(last);
-    if (this.#sink) this.#handOn(this.#sink, last);
-    else if (last) return this.#assembled();
+    if (last && this._length === 0 && !this._sink) return this._whole(chunk, from, to);
+    this._append(chunk, from, to);
+    if (this._isText) this._check(last);
+    if (this._sink) this._handOn(this._sink, last);
+    else if (last) return this._assembled();
     return undefined;
   }
 
   /** Lets go of the message under way. */
   _reset(): void {
-    this.#opcode = DataFrames.cont;
-    this.#buffer = NOTHING;
-    this.#length = this.#checked = 0;
-    this.#sink = undefined;
+    this._opcode = DataFrames.cont;
+    this._buffer = NOTHING;
+    this._length = this._checked = 0;
+    this._sink = undefined;
   }
 
   /** The message under way, or else the next one, goes to this sink. */
   _divert(next: PieceSink): void {
-    if (!this._open || this.#sink) this.#wanted = next;
+    if (!this._open || this._sink) this._wanted = next;
     else {
-      this.#sink = next;
+      this._sink = next;
       next.begin();
-      this.#handOn(next, false);
+      this._handOn(next, false);
     }
   }
 
   /** Nothing goes to this sink any more; what is left of its message is dropped. */
   _undivert(dropped: PieceSink): void {
-    if (this.#wanted === dropped) this.#wanted = undefined;
-    if (this.#sink === dropped) {
-      this.#sink = { maxPayload: dropped.maxPayload, begin: nothing, piece: nothing, end: nothing };
+    if (this._wanted === dropped) this._wanted = undefined;
+    if (this._sink === dropped) {
+      this._sink = { maxPayload: dropped.maxPayload, begin: nothing, piece: nothing, end: nothing };
     }
   }
 
-  get #isText(): boolean {
-    return this.#opcode === DataFrames.text;
+  get _isText(): boolean {
+    return this._opcode === DataFrames.text;
   }
 
   /** What comes at once needs no memory of ours. */
-  #whole(chunk: Buffer, from: number, to: number): Message {
-    const asText = this.#isText;
+  _whole(chunk: Buffer, from: number, to: number): Message {
+    const asText = this._isText;
     this._reset();
     if (!asText) return copyOf(chunk, from, to);
     const text = decodeUtf8(chunk, from, to);
@@ -143,49 +143,49 @@ export class Assembly {
     return text;
   }
 
-  #assembled(): Message {
-    const data = this.#buffer.subarray(0, this.#length);
-    const spare = this.#buffer.length - this.#length;
-    const asText = this.#isText;
+  _assembled(): Message {
+    const data = this._buffer.subarray(0, this._length);
+    const spare = this._buffer.length - this._length;
+    const asText = this._isText;
     this._reset();
     if (asText) return guarded(() => data.toString(), data.length);
     // A message must not keep alive much more memory than it shows.
     return spare * 3 > data.length ? Buffer.from(data) : data;
   }
 
-  #append(chunk: Buffer, from: number, to: number): void {
-    const needed = this.#length + (to - from);
-    if (needed > this.#buffer.length) this.#grow(needed);
-    chunk.copy(this.#buffer, this.#length, from, to);
-    this.#length = needed;
+  _append(chunk: Buffer, from: number, to: number): void {
+    const needed = this._length + (to - from);
+    if (needed > this._buffer.length) this._grow(needed);
+    chunk.copy(this._buffer, this._length, from, to);
+    this._length = needed;
   }
 
   /** Memory follows the bytes that came, not those that a frame announces. */
-  #grow(needed: number): void {
-    const before = this.#buffer;
-    const ahead = this.#sink ? 0 : Math.min(this._bytes, Math.max(AT_ONCE, needed * 4));
-    const doubled = Math.min(before.length * 2, this.#numbers.maxPayload);
+  _grow(needed: number): void {
+    const before = this._buffer;
+    const ahead = this._sink ? 0 : Math.min(this._bytes, Math.max(AT_ONCE, needed * 4));
+    const doubled = Math.min(before.length * 2, this._numbers.maxPayload);
     const size = Math.max(needed, ahead, doubled);
-    this.#buffer = guarded(() => Buffer.allocUnsafe(size), size);
-    before.copy(this.#buffer, 0, 0, this.#length);
+    this._buffer = guarded(() => Buffer.allocUnsafe(size), size);
+    before.copy(this._buffer, 0, 0, this._length);
   }
 
-  #check(last: boolean): void {
-    const valid = checkUtf8(this.#buffer, this.#checked, this.#length);
-    if (valid < 0 || (last && valid !== this.#length)) {
-      throw notUtf8(this.#buffer, this.#checked, this.#length);
+  _check(last: boolean): void {
+    const valid = checkUtf8(this._buffer, this._checked, this._length);
+    if (valid < 0 || (last && valid !== this._length)) {
+      throw notUtf8(this._buffer, this._checked, this._length);
     }
-    this.#checked = valid;
+    this._checked = valid;
   }
 
-  #handOn(to: PieceSink, last: boolean): void {
-    const ready = this.#isText ? this.#checked : this.#length;
-    const piece = this.#buffer.subarray(0, ready);
+  _handOn(to: PieceSink, last: boolean): void {
+    const ready = this._isText ? this._checked : this._length;
+    const piece = this._buffer.subarray(0, ready);
     if (ready > 0) {
-      const own = this.#isText ? piece.toString() : Buffer.from(piece);
-      this.#buffer.copyWithin(0, ready, this.#length);
-      this.#length -= ready;
-      this.#checked = 0;
+      const own = this._isText ? piece.toString() : Buffer.from(piece);
+      this._buffer.copyWithin(0, ready, this._length);
+      this._length -= ready;
+      this._checked = 0;
       to.piece(own);
     }
     if (last) {

@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { Buffer, clearTimeout, setTimeout } from './builtins.js';
-import { closeBody, conclude, move, refusal, tellAll } from './connections.js';
+import { closeBody, conclude, move, refusal, setDeadline, tellAll } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
 import {
@@ -14,11 +14,10 @@ import {
   type ErrorCode,
 } from './exceptions.js';
 import { tellEnds, updateFlow } from './flows.js';
-import { endReceiving } from './inboxes.js';
+import { arm, endReceiving } from './inboxes.js';
 import { endSending } from './outboxes.js';
 import type { CloseInfo } from './parts.js';
 import { WAITS } from './symbols.js';
-import { Alarm } from './timers.js';
 import {
   checkType,
   controlPayload,
@@ -54,7 +53,7 @@ export function close(c: Connection, code: number, reason: string): void {
   c._called = c._hooked = true;
   c._initiatedBy = 'local';
   c._intended = { code, reason };
-  setDeadline(c);
+  setDeadline(c, onDeadline);
   const send = (): void => {
     if (c._begun) return;
     writeClose(c, code, reason);
@@ -77,6 +76,8 @@ export function close(c: Connection, code: number, reason: string): void {
 export function terminate(c: Connection): void {
   if (c._finished) return;
   c._begun = c._terminated = true;
+  // No Close frame will tell of an end by agreement.
+  c._intended = undefined;
   c._initiatedBy ??= 'local';
   c._frames.stop();
   destroy(c);
@@ -232,11 +233,6 @@ function endCalls(c: Connection, error?: Error): void {
   endSending(c, () => error ?? refusal(c));
 }
 
-function setDeadline(c: Connection, ring: (c: Connection) => void = onDeadline): void {
-  c._deadline?._clear();
-  c._deadline = new Alarm(c, ring, c._numbers.closeTimeout, c._held);
-}
-
 /** A foreign stream may not tell that it is gone: then it is waited for no longer than that. */
 function destroy(c: Connection): void {
   c._transport.destroy();
@@ -259,7 +255,8 @@ function writeClose(c: Connection, code: number, reason = ''): void {
   c._begun = c._sent = true;
   c._frames.write(true, ControlFrames.close, closePayload(code, reason));
   c._frames.flush();
-  if (!c._called) setDeadline(c);
+  if (!c._called) setDeadline(c, onDeadline);
+  arm(c);
   move(c, SocketState.closing);
 }
 

@@ -12,7 +12,7 @@ import type { CloseInfo, Data, Message } from './parts.js';
 import type { PieceSink } from './assemblies.js';
 import type { PullQueue } from './queues.js';
 import type { SendQueue } from './sends.js';
-import type { Alarm } from './timers.js';
+import { Alarm } from './timers.js';
 import { Transporter } from './transports.js';
 import { connectionClosed, tell } from './values.js';
 
@@ -111,12 +111,16 @@ export abstract class Connection extends Transporter {
   _queue: PullQueue<Message> | undefined;
   /** Listeners that have not been shown yet what waited when they came. */
   _latecomers: (() => void)[] | undefined;
+  /** While a message is shown that waits: how many do behind it, and who is yet to be shown it. */
+  _behind = 0;
+  _next: Audience | undefined;
   /** Who gets the pieces of the message under way. */
   _streaming: PieceSink | undefined;
   /** Whether someone has pulled since listeners are attached: then all is kept. */
   _pulled = false;
   _everPulled = false;
-  _pulledSinceEmpty = false;
+  /** Whether someone has pulled since the queue was empty, or since it was last looked at full. */
+  _pulledLately = false;
   /** Whether nothing is kept until the next pull. */
   _forgetful = false;
 
@@ -151,7 +155,7 @@ export abstract class Connection extends Transporter {
   _error: Error | undefined;
   /** Messages that came after our Close frame, and were dropped. */
   _discarded = 0;
-  /** What bounds opening, and later closing. */
+  /** What bounds opening, later closing, and how long a full queue is left alone. */
   _deadline: Alarm | undefined;
 
   /** @param quiet whether listeners must wait for its opening */
@@ -224,6 +228,12 @@ export function hold(c: Connection, alive: boolean): void {
   // A stream that is not a socket may have neither.
   const stream = c._transport as Partial<Record<'ref' | 'unref', () => void>> | undefined;
   stream?.[alive ? 'ref' : 'unref']?.();
+}
+
+/** Rings in `closeTimeout`, in place of what would have rung. */
+export function setDeadline(c: Connection, ring: (c: Connection) => void): void {
+  c._deadline?._clear();
+  c._deadline = new Alarm(c, ring, c._numbers.closeTimeout, c._held);
 }
 
 /** A promise that may be rejected, but ends no process when nobody looks at it. */

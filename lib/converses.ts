@@ -13,7 +13,7 @@ import { ConnectionError, InvalidStateError } from './exceptions.js';
 import { Deflate, loadZlib } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
-import { release } from './inboxes.js';
+import { release, waiting } from './inboxes.js';
 import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
@@ -371,9 +371,10 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       const { error } = await closedOf(c);
       throw error ?? refusal(c);
     }
+    const messages = waiting(c);
     move(c, SocketState.opened);
     tell(this, 'open');
-    release(c);
+    release(c, messages);
   }
 
   #connect(attempt: OpeningAttempt): Duplex | Promise<Duplex> {

@@ -200,7 +200,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     return (
       isPlain(this.remote, this.options) &&
       this.listenerCount('response') === 0 &&
-      HOOKS.every((hook, i) => this[hook] === OWN_HOOKS[i])
+      OWN.every(([name, { value }]) => this[name as keyof this] === value)
     );
   }
 
@@ -342,21 +342,8 @@ function newKey(): string {
   return NONCE_BYTES.toString('base64');
 }
 
-const HOOKS = [
-  'shakeHeaders',
-  'requestHeaders',
-  'requestLine',
-  'createKey',
-  'verifyStatus',
-  'verifyUpgrade',
-  'verifyAccept',
-  'selectSubprotocol',
-  'selectExtensions',
-] as const;
-/** As they are when they are loaded: whoever puts others in their place is heard. */
-const OWN_HOOKS = HOOKS.map((hook) => (HandShake.prototype as unknown as Hooks)[hook]);
-
-type Hooks = Record<(typeof HOOKS)[number], unknown>;
+/** All its methods, as they are when they are loaded: whoever puts others in their place is heard. */
+const OWN = Object.entries(Object.getOwnPropertyDescriptors(HandShake.prototype));
 
 /** The steps that verify, as somebody may have overridden them. */
 type Steps = Record<

@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { Buffer, clearTimeout, nextTick, setImmediate, setTimeout } from './builtins.js';
-import { refusal } from './connections.js';
+import { refusal, setDeadline } from './connections.js';
 import type { Audience, Connection, MessageListener } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
 import { updateFlow } from './flows.js';
@@ -31,14 +31,20 @@ export function deliver(c: Connection, message: Message, bytes: number): void {
   const listening = !c._quiet && countListeners(c) > 0;
   if (queue._offer(message)) arm(c);
   else if (!listening || !c._forgetful) keep(c, message, bytes, listening);
-  if (listening) show(c, message);
+  if (listening) showWaiting(c, message, 0);
 }
 
-/** It is open: listeners are told what came meanwhile. */
-export function release(c: Connection): void {
+/** What has come before it is open, which listeners are told once it is. */
+export const waiting = (c: Connection): Message[] => c._queue?._items._items() ?? [];
+
+/** It is open: listeners are told what came meanwhile. Who pulled before did so in their place. */
+export function release(c: Connection, messages: readonly Message[]): void {
   c._quiet = false;
-  if (!c._queue || countListeners(c) === 0) return;
-  for (const message of c._queue._items._items()) show(c, message);
+  if (messages.length === 0 || !countListeners(c)) return;
+  c._pulled = c._everPulled = c._pulledLately = false;
+  messages.forEach((message, i) => {
+    showWaiting(c, message, messages.length - i - 1);
+  });
   trim(c);
 }
 
@@ -50,10 +56,15 @@ export function attached(
   context: unknown,
   once: boolean,
 ): void {
-  if (!c._queue) return;
-  if (countListeners(c) === 1) c._pulled = c._forgetful = false;
-  const messages = c._queue._items._items();
-  if (c._quiet || messages.length === 0) return;
+  if (countListeners(c) === 1) c._pulled = c._pulledLately = c._forgetful = false;
+  if (c._quiet) return;
+  const all = waiting(c);
+  // What is shown just now is shown to the next ones all the same, and so is what stands behind it.
+  const messages = all.slice(
+    0,
+    Math.max(0, all.length - c._behind - (c._next === audience ? 1 : 0)),
+  );
+  if (messages.length === 0) return;
   if (!c._latecomers) {
     c._latecomers = [];
     nextTick(catchUp, c);
@@ -155,36 +166,53 @@ function countListeners(c: Connection): number {
 /** Tells listeners. Returns whether there were any. */
 function show(c: Connection, message: Message): boolean {
   let heard = false;
-  for (const emitter of c._emitters) {
-    try {
-      heard = emitter.emit('message', message, typeof message !== 'string') || heard;
-    } catch (error) {
-      heard = true;
-      raise(error);
-    }
-  }
+  for (const emitter of c._emitters) heard = showTo(emitter, message) || heard;
   return heard;
+}
+
+function showTo(emitter: Audience, message: Message): boolean {
+  try {
+    return emitter.emit('message', message, typeof message !== 'string');
+  } catch (error) {
+    raise(error);
+    return true;
+  }
+}
+
+/** The same with a message that waits: who is attached meanwhile is shown first what was before it. */
+function showWaiting(c: Connection, message: Message, behind: number): void {
+  c._emitters.forEach((emitter, i, emitters) => {
+    c._behind = behind;
+    c._next = emitters[i + 1];
+    showTo(emitter, message);
+    catchUp(c);
+  });
+  c._behind = 0;
 }
 
 function keep(c: Connection, message: Message, bytes: number, listening: boolean): void {
   const queue = queueOf(c);
-  if (queue._items._size === 0) c._pulledSinceEmpty = false;
+  if (queue._items._size === 0) c._pulledLately = false;
   queue._keep(message, bytes);
-  if (!listening) return;
-  trim(c);
-  // Who pulls gets a turn to do so; if nobody does, the pull side is abandoned.
-  const isAbandoned = (): boolean => queue._full && !c._pulledSinceEmpty;
-  if (isAbandoned()) {
-    setImmediate(() => {
-      if (isAbandoned()) abandon(c);
-    });
-  }
+  if (listening) trim(c);
 }
 
 /** Past a small backlog, what listeners saw and nobody pulls is not kept. */
 function trim(c: Connection): void {
-  const { _size: size, _bytes: bytes } = queueOf(c)._items;
+  const queue = queueOf(c);
+  const { _size: size, _bytes: bytes } = queue._items;
   if (!c._pulled && (size > BACKLOG || bytes > BACKLOG_BYTES)) abandon(c);
+  // Who pulls gets a turn to do so.
+  if (queue._full) setImmediate(judge, c);
+}
+
+/** Listeners must not wait for ever for those who do not pull what has filled the queue. */
+function judge(c: Connection): void {
+  if (c._begun || !queueOf(c)._wasFull || !countListeners(c)) return;
+  if (c._pulledLately || c._userPaused) {
+    c._pulledLately = false;
+    setDeadline(c, judge);
+  } else abandon(c);
 }
 
 function abandon(c: Connection): void {
@@ -195,16 +223,19 @@ function abandon(c: Connection): void {
 }
 
 function poll(c: Connection): Message | undefined {
-  c._pulled = c._everPulled = c._pulledSinceEmpty = true;
-  c._forgetful = false;
+  pulls(c);
   return c._queue?._poll();
 }
 
 function pull(c: Connection, waiter: Waiter<Message>): void {
-  c._pulled = c._everPulled = c._pulledSinceEmpty = true;
-  c._forgetful = false;
+  pulls(c);
   queueOf(c)._wait(waiter);
   arm(c);
+}
+
+function pulls(c: Connection): void {
+  c._pulled = c._everPulled = c._pulledLately = true;
+  c._forgetful = false;
 }
 
 function leave(c: Connection, waiter: Waiter<Message>): void {
@@ -212,10 +243,13 @@ function leave(c: Connection, waiter: Waiter<Message>): void {
   arm(c);
 }
 
-/** Lets the head of a message reach a stream whose turn it is. */
-function arm(c: Connection): void {
+/**
+ * Lets the head of a message reach a stream whose turn it is: until our Close frame has gone out, for
+ * what begins to come behind that is dropped.
+ */
+export function arm(c: Connection): void {
   const waiter: PieceWaiter | undefined = c._queue?._waiters._peek();
-  if (waiter?._sink) c._frames.divert(waiter._sink);
+  if (waiter?._sink) c._frames[c._sent ? 'undivert' : 'divert'](waiter._sink);
 }
 
 function catchUp(c: Connection): void {
@@ -223,7 +257,7 @@ function catchUp(c: Connection): void {
   if (!latecomers) return;
   c._latecomers = undefined;
   for (const one of latecomers) one();
-  if (countListeners(c) > 0) trim(c);
+  if (countListeners(c)) trim(c);
 }
 
 function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {

@@ -165,7 +165,7 @@ function enter(c: Connection, work: () => void | Promise<void>, open?: boolean):
 
 /** A message that cannot be completed takes the connection with it. */
 function abandon(c: Connection, cause: unknown): never {
-  if (c._begun) throw cause;
+  if (isOver(c)) throw cause;
   const error = new FrameError(
     'ERR_FRAME_SOURCE',
     `a message could not be completed: ${String(cause)}`,
@@ -213,8 +213,11 @@ async function sendPieces(
   }
 }
 
+/** Whether it ends, or has ended and that waits to be told. */
+const isOver = (c: Connection): unknown => c._begun || c._ends;
+
 function checkOpen(c: Connection): void {
-  if (c._begun) throw refusal(c);
+  if (isOver(c)) throw refusal(c);
 }
 
 /** A message that is at hand as a whole. */

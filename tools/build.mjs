@@ -166,7 +166,7 @@ async function joinModules(folder) {
  * @param {string} code
  */
 function markPure(code) {
-  return code.replace(/=(?=\((\w+)=>\(\1\[\1\.|HOOKS\.map\()/g, '=/* @__PURE__ */');
+  return code.replace(/=(?=\((\w+)=>\(\1\[\1\.|Object\.entries\(Object\.)/g, '=/* @__PURE__ */');
 }
 
 /**
