@@ -180,6 +180,23 @@ describe('with a server that answers', () => {
     await expect(converse.receive()).rejects.toBeInstanceOf(ConnectionClosed);
   });
 
+  test('messages behind our Close go to no stream either', async () => {
+    const { aws, converse, peer } = await open({}, { polite: false });
+    const read = async (stream: AsyncIterable<unknown>): Promise<void> => {
+      for await (const piece of stream) expect(piece).toBeUndefined();
+    };
+    const asked = expect(read(converse.receiveStream())).rejects.toBeInstanceOf(ConnectionClosed);
+    const closing = aws.closeConnection();
+    await peer.closeFrame();
+    const late = expect(read(converse.receiveStream())).rejects.toBeInstanceOf(ConnectionClosed);
+
+    peer.send(text('late'), text('later'), close(1000));
+    peer.socket.end();
+
+    expect(await closing).toMatchObject({ code: 1000, discarded: 2, wasClean: true });
+    await Promise.all([asked, late]);
+  });
+
   test('what crosses with our Close came before it was read, and is kept', async () => {
     const { aws, converse, peer } = await open();
     peer.send(text('early'));
@@ -335,13 +352,19 @@ describe('terminate()', () => {
     expect(peer.frames).toEqual([]);
   });
 
-  test('cuts a closing handshake short', async () => {
+  test('cuts a closing handshake short: that is no end by agreement', async () => {
     const { aws, converse } = await open({}, { polite: false });
-    const closing = aws.closeConnection();
+    const loop = (async () => {
+      for await (const message of converse) expect(message).toBeUndefined();
+    })();
+    const closing = aws.closeConnection(1000, 'bye');
 
     converse.terminate();
 
     expect(await closing).toMatchObject({ code: 1006, wasClean: false, initiatedBy: 'local' });
+    const error = { name: 'ConnectionClosedError', closeCode: 1006, reason: '' };
+    await expect(loop).rejects.toMatchObject(error);
+    await expect(converse.receive()).rejects.toMatchObject(error);
   });
 
   test('after the end does nothing', async () => {

@@ -195,6 +195,29 @@ describe('while the end waits for the user', () => {
     expect(await aws.closed).toMatchObject({ code: 1000 });
   });
 
+  test('an iterable that is being sent ends with it, and what has come is still given', async () => {
+    const { aws, converse } = await stuck();
+    let goOn = (): void => undefined;
+    const gone = new Promise<void>((resolve) => (goOn = resolve));
+    const source = async function* () {
+      yield 'first';
+      await gone;
+      throw new Error('it is of no use any more');
+    };
+    const sent = expect(converse.send(source())).rejects.toBeInstanceOf(ConnectionClosedError);
+    await new Promise(setImmediate);
+
+    aws.transport?.destroy(new Error('the tunnel broke'));
+    await sent;
+    goOn();
+    await new Promise(setImmediate);
+    let got = 0;
+    for await (const message of converse) if (message !== '') got++;
+
+    expect(got).toBe(100);
+    expect(await aws.closed).toMatchObject({ code: 1000, wasClean: true, initiatedBy: 'remote' });
+  });
+
   test('one who does not pull is waited for no longer than closeTimeout', async () => {
     const { aws, converse } = await stuck({ closeTimeout: 100 });
     const told: unknown[] = [];

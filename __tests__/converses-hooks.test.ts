@@ -130,6 +130,27 @@ describe('beforeOpen', () => {
 });
 
 describe('afterOpen', () => {
+  test('a message pulled within open is shown to listeners all the same', async () => {
+    const glued = Buffer.concat([text('one'), text('two')]);
+    const server = await listen({ glued });
+    const aws = ended(new Hooked(server.uri));
+    aws.act.afterOpen = () =>
+      new Promise((resolve) => {
+        const look = (): unknown =>
+          aws.manipulator.queueSize === 2 ? resolve() : setImmediate(look);
+        look();
+      });
+    let pulled: Promise<unknown> | undefined;
+    aws.on('open', () => {
+      pulled = aws.manipulator.receive();
+    });
+
+    await aws.createConnection();
+
+    expect(await pulled).toBe('one');
+    expect(aws.told.slice(-3)).toEqual(['open', 'one', 'two']);
+  });
+
   test('logs in before open, and before any message is shown', async () => {
     const server = await listen({ glued: Buffer.concat([text('login:'), text('news')]) });
     const aws = ended(new Hooked(server.uri));

@@ -1,6 +1,6 @@
 /** Message listeners: what they are shown when they are attached, and what stays to be pulled. */
-import type { AioWebSocket, Converse } from 'aiowebsocket';
-import { open, text, type Pair, queued } from './helpers/peer.js';
+import { AioWebSocket, type Converse } from 'aiowebsocket';
+import { ended, listen, open, text, type Pair, queued } from './helpers/peer.js';
 
 type Emitter = Pick<AioWebSocket & Converse, 'on' | 'once' | 'addListener' | 'off'>;
 
@@ -147,6 +147,54 @@ test('a listener attached within a listener is shown what is queued, the message
   await soon();
 
   expect(seen).toEqual(['one', 'two']);
+});
+
+test.each([
+  ['aws', 'converse'],
+  ['converse', 'aws'],
+  ['aws', 'aws'],
+] as const)(
+  'a listener of %s that attaches one of %s: each is shown once, in order',
+  async (which, other) => {
+    const pair = await open();
+    const { converse, peer } = pair;
+    const seen: unknown[] = [];
+    peer.send(text('one'));
+    await queued(pair, 1);
+    const emitter = pair[which] as unknown as Emitter;
+    emitter.on('message', (data) => {
+      if (data !== 'two') return;
+      (pair[other] as unknown as Emitter).on('message', (one) => seen.push(one));
+    });
+    await soon();
+
+    peer.send(text('two'), text('three'), text('four'));
+    await queued({ converse }, 4);
+    await soon();
+
+    expect(seen).toEqual(['one', 'two', 'three', 'four']);
+  },
+);
+
+test('what came while it opened is shown in order, also to who is attached by a listener', async () => {
+  const server = await listen({
+    glued: Buffer.concat(['one', 'two', 'three'].map((m) => text(m))),
+  });
+  class Slow extends AioWebSocket {
+    protected override async afterOpen(): Promise<void> {
+      await queued({ converse: this.manipulator }, 3);
+    }
+  }
+  const aws = ended(new Slow(server.uri));
+  const seen: unknown[] = [];
+  aws.once('message', () => {
+    aws.on('message', (data) => seen.push(data));
+  });
+
+  await aws.createConnection();
+  await soon();
+
+  expect(seen).toEqual(['one', 'two', 'three']);
 });
 
 test('other events are not shown again', async () => {

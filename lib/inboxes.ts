@@ -203,15 +203,19 @@ function trim(c: Connection): void {
   const { _size: size, _bytes: bytes } = queue._items;
   if (!c._pulled && (size > BACKLOG || bytes > BACKLOG_BYTES)) abandon(c);
   // Who pulls gets a turn to do so.
-  if (queue._full) setImmediate(judge, c);
+  if (queue._wasFull) setImmediate(judge, c);
 }
 
 /** Listeners must not wait for ever for those who do not pull what has filled the queue. */
 function judge(c: Connection): void {
-  if (c._begun || !queueOf(c)._wasFull || !countListeners(c)) return;
+  // Where there is a deadline, it ends, or this waits to be judged already.
+  if (c._deadline || !queueOf(c)._wasFull || !countListeners(c)) return;
   if (c._pulledLately || c._userPaused) {
     c._pulledLately = false;
-    setDeadline(c, judge);
+    setDeadline(c, () => {
+      c._deadline = undefined;
+      judge(c);
+    });
   } else abandon(c);
 }
 

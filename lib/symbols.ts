@@ -5,10 +5,10 @@
  */
 
 /** Frames: who gets everything before any listener does. */
-export const HOST = Symbol('host');
+export const HOST = Symbol();
 /** Frames: whether bytes wait to be parsed. */
-export const WAITS = Symbol('waits');
+export const WAITS = Symbol();
 /** HandShake: what of permessage-deflate was agreed on. */
-export const DEFLATE = Symbol('deflate');
+export const DEFLATE = Symbol();
 /** HandShake: why the server's answer was refused, while its body is read. */
-export const REFUSED = Symbol('refused');
+export const REFUSED = Symbol();
