@@ -260,12 +260,18 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     else this.#giveUp('terminate');
   }
 
-  /** Stops reading: the server feels it. */
+  /**
+   * Stops reading: the server feels it.
+   * @throws {InvalidStateError} before it is open
+   */
   pause(): void {
     this.manipulator.pause();
   }
 
-  /** Reads on. */
+  /**
+   * Reads on.
+   * @throws {InvalidStateError} before it is open
+   */
   resume(): void {
     this.manipulator.resume();
   }
@@ -326,7 +332,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return new Frames(sink, extension ? { ...this.options, extension } : this.options);
   }
 
-  /** Makes who talks. */
+  /** Makes who talks: on the connection that `parts` holds, which have to be handed on. */
   protected makeConverse(transport: Duplex, parts: ConverseParts): Converse {
     return new Converse(transport, this.options, parts);
   }

@@ -226,6 +226,8 @@ export class Frames extends EventEmitter<FramesEvents> {
   /**
    * The next message, for those who drive Frames by hand: they feed it, and read here. Messages
    * that come while nobody reads and no `message` listener is attached are kept for it.
+   * @throws {ConnectionClosed} after the peer's Close frame; {@link FrameError} once the protocol was
+   * broken; InvalidStateError after `stop()`
    */
   read(): Promise<Message> {
     return new Promise((_give, _fail) => {
@@ -257,6 +259,8 @@ export class Frames extends EventEmitter<FramesEvents> {
    * @param code its opcode
    * @param message a string, or bytes
    * @param rsv reserved bits in place: RSV1 is 0x40
+   * @throws {RangeError} for no opcode, a fragmented control frame, or one of more than 125 bytes;
+   * TypeError for what is no message; InvalidStateError where there is no writer
    */
   write(fin: boolean, code: number, message: string | Uint8Array, rsv = 0): void {
     const first = firstByte(fin, code, rsv);

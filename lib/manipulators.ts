@@ -87,7 +87,10 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * Sends one message: a string as text, anything else as binary; an iterable's items as the
    * fragments of one message. Bytes are copied: they may be reused at once.
    * @returns resolves once it is buffered below the high-water mark, else at the next `drain`
-   * @throws {TypeError} for anything else; {@link ConnectionClosed} when the connection ends first
+   * @throws {TypeError} for anything else, and for text that is not UTF-8; RangeError for a `code` that
+   * is none of a message's; InvalidStateError for a piece with nothing to continue; FrameError
+   * (`ERR_FRAME_SOURCE`) for an iterable that fails; {@link ConnectionClosed}, or what broke it, when
+   * the connection ends first
    */
   send(data: SendData, options?: SendOptions): Promise<void> {
     return send(coreOf(this), data, options);
@@ -96,7 +99,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   /**
    * The next message, in order of arrival. Messages that came before the connection closed are
    * still given.
-   * @throws {ConnectionClosed} when there is none and none will come; TimeoutError after `timeout`
+   * @throws {ConnectionClosed} when there is none and none will come; who waits then gets what broke
+   * the connection; TimeoutError after `timeout`; `signal.reason`; TypeError or RangeError for options
    */
   receive(options: ReceiveOptions & { text: true }): Promise<string>;
   receive(options: ReceiveOptions & { text: false }): Promise<Buffer>;
@@ -108,6 +112,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   /**
    * The next message, piece by piece as it arrives. It is not shown to `message` listeners once it
    * has begun to be streamed, and reading pauses while its pieces are not read.
+   * @throws {TypeError} or RangeError for options; the loop throws as `receive()` does
    */
   receiveStream(options: StreamOptions = {}): PieceStream {
     return receivePieces(coreOf(this), options);

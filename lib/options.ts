@@ -137,11 +137,11 @@ export interface TransportOptions {
    * @default true for wss
    */
   ssl?: boolean | TlsOptions | undefined;
-  /** Resolves host names. @default `dns.lookup` */
+  /** Resolves host names, as `dns.lookup` does: gives one address, or a list. @default `dns.lookup` */
   lookup?: LookupFunction | undefined;
   /** IP version: 4, 6, or 0 for both. @default 0 */
   family?: 0 | 4 | 6 | undefined;
-  /** The local IP address to connect from. @default the system's choice */
+  /** The local IP address to connect from; looked at when connecting. @default the system's choice */
   localAddress?: string | undefined;
 }
 
