@@ -1,5 +1,11 @@
 /** Making connections, and what is known of them. */
-import { AioWebSocket, Converse, InvalidStateError, SocketState } from 'aiowebsocket';
+import {
+  AioWebSocket,
+  Converse,
+  InvalidStateError,
+  SocketState,
+  type AioWebSocketOptions,
+} from 'aiowebsocket';
 import { once } from 'node:events';
 import { client, ended, listen, open, Opcode, text } from './helpers/peer.js';
 import { wsServer } from './helpers/ws-server.js';
@@ -25,6 +31,32 @@ describe('connect', () => {
     const aws = ended(await Mine.connect(uri));
 
     expect(aws.mine).toBe(true);
+  });
+
+  test('hands on what the constructor of a subclass takes, and the types know it', async () => {
+    interface MyOptions extends AioWebSocketOptions {
+      token?: string;
+    }
+    class Mine extends AioWebSocket {
+      readonly token: string | undefined;
+      constructor(host: { readonly uri: string }, { token, ...options }: MyOptions = {}) {
+        super(host.uri, options);
+        this.token = token;
+      }
+    }
+    const host = await wsServer();
+    const { signal } = new AbortController();
+
+    const aws = ended(await Mine.connect(host, { token: 'secret', timeout: 5000, signal }));
+    const answer = await Mine.connect(host, { token: 'secret' }, ({ token }) => token);
+
+    expect([aws.token, answer]).toEqual(['secret', 'secret']);
+    // @ts-expect-error -- no such option
+    await expect(Mine.connect(host, { tiemout: 5 })).rejects.toThrow(TypeError);
+    // @ts-expect-error -- no number
+    await expect(Mine.connect(host, { token: 5, timeout: -1 })).rejects.toThrow(RangeError);
+    // @ts-expect-error -- the options of the subclass alone
+    await expect(AioWebSocket.connect(host.uri, { token: 'secret' })).rejects.toThrow(TypeError);
   });
 
   test.each([
