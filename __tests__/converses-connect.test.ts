@@ -281,6 +281,17 @@ describe('while it is open', () => {
     }
   });
 
+  test('faked timers hide no dead link', async () => {
+    jest.useFakeTimers();
+    try {
+      const { aws } = await open({ pingInterval: 10, pongTimeout: 10 });
+
+      expect(await aws.closed).toMatchObject({ code: 1006, error: { operation: 'pong' } });
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   test('TCP_NODELAY is on', async () => {
     const { uri } = await wsServer();
     const setNoDelay = jest.spyOn((await import('node:net')).Socket.prototype, 'setNoDelay');

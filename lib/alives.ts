@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { AsyncResource } from 'node:async_hooks';
-import { Buffer } from './builtins.js';
+import { Buffer, performance } from './builtins.js';
 import { buffered, crowded, quietly, refusal, sendable, tellAll } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames } from './enumerations.js';

@@ -15,6 +15,7 @@ const { env, nextTick, versions } = process;
 
 /** As they are when this is loaded: who puts fake ones in their place does not mean our reading. */
 export const { clearImmediate, clearTimeout, setImmediate, setTimeout } = timers;
+export const { performance } = globalThis;
 
 export {
   Buffer,
