@@ -33,51 +33,143 @@ test('a full queue that listeners saw and nobody pulls is dropped, with one warn
 });
 
 describe('a queue that was full before', () => {
+  const quiet = (): unknown =>
+    jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+
   /** Opens by a class that has something to do between the handshake and `open`. */
-  const openBy = async (afterOpen: (pair: Pick<Pair, 'converse'>) => Promise<unknown>) => {
+  const openBy = async (
+    afterOpen: (pair: Pick<Pair, 'converse'>) => unknown,
+    { count = 300, ...options }: AioWebSocketOptions & { count?: number } = {},
+  ) => {
     class Busy extends AioWebSocket {
       protected override async afterOpen(): Promise<void> {
         await afterOpen({ converse: this.manipulator });
       }
     }
-    const server = await listen({ glued: Buffer.concat(texts(0, 300)) });
-    const aws = ended(new Busy(server.uri, { maxQueue: 100 }));
+    const server = await listen({ glued: Buffer.concat(texts(0, count)) });
+    const aws = ended(new Busy(server.uri, options));
     const seen: unknown[] = [];
     aws.on('message', (data) => seen.push(data));
-    const [peer] = await Promise.all([server.accept(), aws.createConnection()]);
-    return { aws, converse: aws.manipulator, peer, seen };
+    return { aws, seen };
   };
 
-  test('listeners were told of the opening stalls nothing', async () => {
-    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-    const waits = await openBy((pair) => queued(pair, 100));
-    await eventually(waits, () => waits.seen.length === 300);
+  test.each([
+    ['that waits', async (pair: Pick<Pair, 'converse'>) => queued(pair, 100)],
+    [
+      'that pulls',
+      async (pair: Pick<Pair, 'converse'>) => {
+        expect(await pair.converse.receive()).toBe('m0');
+        await queued(pair, 99);
+      },
+    ],
+  ])(
+    'listeners were told of the opening, by an afterOpen %s, stalls nothing',
+    async (_what, afterOpen) => {
+      quiet();
+      const { aws, seen } = await openBy(afterOpen, { maxQueue: 100, closeTimeout: 50 });
+      await aws.createConnection();
 
-    const pulls = await openBy(async (pair) => {
-      expect(await pair.converse.receive()).toBe('m0');
-      await queued(pair, 99);
-    });
-    await eventually(pulls, () => pulls.seen.length >= 299);
+      await eventually(aws, () => seen.length >= 299);
+    },
+    5000,
+  );
 
-    // Who pulls to log in, and listens from then on, does what is right.
-    expect(warn).not.toHaveBeenCalled();
+  test.each(['open', 'afterOpen'])('those who pull from %s on get everything', async (since) => {
+    const got: unknown[] = [];
+    const pull = async ({ converse }: Pick<Pair, 'converse'>): Promise<void> => {
+      for await (const message of converse) {
+        if (got.push(message) === 600) break;
+        await new Promise(setImmediate);
+      }
+    };
+    const { aws } = await openBy(
+      async (pair) => {
+        await queued(pair, 600);
+        if (since === 'afterOpen') void pull(pair);
+      },
+      { count: 600 },
+    );
+    if (since === 'open') aws.on('open', () => void pull(aws));
+    await aws.createConnection();
+
+    await eventually(aws, () => got.length === 600);
   });
 
   test.each([
     ['nobody had pulled', 0],
     ['somebody had pulled', 1],
-  ])('a listener came, while %s, stalls nothing', async (_what, pulled) => {
-    jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  ])(
+    'a listener came, while %s, stalls nothing',
+    async (_what, pulled) => {
+      quiet();
+      const pair = await open({ maxQueue: 100, closeTimeout: 50 });
+      pair.peer.send(...texts(0, 300));
+      await queued(pair, 100);
+      for (let i = 0; i < pulled; i++) await pair.converse.receive();
+      let seen = 0;
+
+      pair.aws.on('message', () => seen++);
+
+      await eventually(pair, () => seen === 300 - pulled);
+    },
+    5000,
+  );
+
+  test('a listener came is kept for those who pull slowly', async () => {
     const pair = await open({ maxQueue: 100 });
     pair.peer.send(...texts(0, 300));
+    const got: unknown[] = [];
     await queued(pair, 100);
-    for (let i = 0; i < pulled; i++) await pair.converse.receive();
-    let seen = 0;
+    for (let i = 0; i < 60; i++) got.push(await pair.converse.receive());
+    await queued(pair, 100);
 
-    pair.aws.on('message', () => seen++);
+    pair.aws.on('message', () => undefined);
+    while (got.length < 300) {
+      await new Promise(setImmediate);
+      got.push(await pair.converse.receive());
+    }
 
-    await eventually(pair, () => seen === 300 - pulled);
+    expect(got).toEqual(Array.from({ length: 300 }, (_, i) => `m${i}`));
   });
+
+  test('beforeClose may wait for what stands behind it, if nobody pulls', async () => {
+    quiet();
+    class Waits extends AioWebSocket {
+      readonly last = new Promise<void>((resolve) => {
+        this.on('message', (data) => {
+          if (data === 'm299') resolve();
+        });
+      });
+      protected override beforeClose(): Promise<void> {
+        return this.last;
+      }
+    }
+    const server = await listen();
+    const aws = ended(new Waits(server.uri, { maxQueue: 100 }));
+    const [peer] = await Promise.all([server.accept(), aws.createConnection()]);
+    aws.once('message', () => void aws.closeConnection());
+
+    peer.send(...texts(0, 300));
+
+    expect(await aws.closed).toMatchObject({ code: 1000, wasClean: true });
+  }, 5000);
+
+  test('listeners that pause after each message are not kept waiting', async () => {
+    quiet();
+    const pair = await open({ maxQueue: 16 });
+    let seen = 0;
+    pair.aws.on('message', () => {
+      seen++;
+      pair.aws.pause();
+      setTimeout(() => {
+        pair.aws.resume();
+      }, 1);
+    });
+
+    pair.peer.send(...texts(0, 60));
+
+    await eventually(pair, () => seen === 60);
+  }, 5000);
 });
 
 describe('a queue from which somebody pulls, while listeners see all', () => {
@@ -99,6 +191,18 @@ describe('a queue from which somebody pulls, while listeners see all', () => {
     await eventually(pair, () => pair.seen.length === 300);
 
     expect(pair.converse.queueSize).toBe(0);
+  });
+
+  test('no more, because the connection is paused, is kept', async () => {
+    const pair = await filled({ closeTimeout: 20 });
+    await queued(pair, 100);
+
+    pair.aws.pause();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+
+    expect(pair.converse.queueSize).toBe(100);
+    pair.aws.resume();
+    await eventually(pair, () => pair.seen.length === 300);
   });
 
   test('slowly is kept', async () => {

@@ -1,9 +1,10 @@
 /** The stream ends while what came before it still waits: for the user, or for its turn. */
 import { connect } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import {
   AioWebSocket,
   ConnectionClosedError,
+  Converse,
   Frames,
   type AioWebSocketOptions,
   type ByteSink,
@@ -11,6 +12,7 @@ import {
 } from 'aiowebsocket';
 import { Compressor } from './conformance/deflate.js';
 import { close, ended, eventually, frame, open, Opcode, queued, text } from './helpers/peer.js';
+import { readFrames } from './helpers/frames.js';
 import { closeServers, RawServer, shakeHands } from './helpers/raw-server.js';
 import { makeCertificate } from './helpers/tls.js';
 
@@ -137,6 +139,29 @@ describe.each(['ws', 'wss', 'foreign'])('%s: data, Close and the end in one burs
   });
 });
 
+test('a stream that is destroyed at once is read to its end, where nobody pulls', async () => {
+  const stream = new Duplex({
+    read: () => undefined,
+    write(_chunk, _encoding, done) {
+      done();
+    },
+  });
+  stream.on('error', () => undefined);
+  const converse = new Converse(stream, { maxQueue: 16 });
+  let seen = 0;
+  converse.on('message', () => seen++);
+  await new Promise(setImmediate);
+
+  stream.push(Buffer.concat([numbered(60), close(1000)]));
+  stream.push(null);
+  process.nextTick(() => {
+    process.nextTick(() => stream.destroy());
+  });
+
+  expect(await converse.closed).toMatchObject({ code: 1000, wasClean: true });
+  expect(seen).toBe(60);
+}, 5000);
+
 test('a reset loses nothing that had been read before', async () => {
   const { aws, converse, peer } = await open({ maxQueue: 100 });
   peer.send(numbered(1000), close(1000));
@@ -216,6 +241,37 @@ describe('while the end waits for the user', () => {
 
     expect(got).toBe(100);
     expect(await aws.closed).toMatchObject({ code: 1000, wasClean: true, initiatedBy: 'remote' });
+  });
+
+  test('an iterable that is being sent goes out as a message that lacks its end', async () => {
+    const written: Buffer[] = [];
+    const stream = new Duplex({
+      read: () => undefined,
+      write(chunk: Buffer, _encoding, done) {
+        written.push(chunk);
+        done();
+      },
+    });
+    const converse = new Converse(stream, { maxQueue: 1 });
+    let goOn = (): void => undefined;
+    const gone = new Promise<void>((resolve) => (goOn = resolve));
+    const sent = converse.send(
+      (async function* () {
+        yield 'first';
+        await gone;
+      })(),
+    );
+    stream.push(numbered(3));
+    stream.push(null);
+    await expect(sent).rejects.toBeInstanceOf(ConnectionClosedError);
+
+    goOn();
+    await new Promise(setImmediate);
+
+    const frames = written.flatMap((chunk) => readFrames(chunk));
+    expect(frames.map(({ fin, payload }) => [fin, String(payload)])).toEqual([[false, 'first']]);
+    converse.terminate();
+    await converse.closed;
   });
 
   test('one who does not pull is waited for no longer than closeTimeout', async () => {

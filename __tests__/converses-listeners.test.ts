@@ -176,6 +176,29 @@ test.each([
   },
 );
 
+test.each(['converse', 'aws'] as const)(
+  'a listener that is shown what waits, and attaches one of %s: that is shown it first, too',
+  async (other) => {
+    const pair = await withBacklog('converse', 'one', 'two');
+    const seen: unknown[] = [];
+    let attached = false;
+    pair.emitter.on('message', (data) => {
+      if (data !== 'three' || attached) return;
+      attached = true;
+      pair.emitter.on('message', (again) => {
+        if (again !== 'one') return;
+        (pair[other] as unknown as Emitter).on('message', (one) => seen.push(one));
+      });
+    });
+
+    pair.peer.send(text('three'));
+    await queued(pair, 3);
+    await soon();
+
+    expect(seen).toEqual(['one', 'two', 'three']);
+  },
+);
+
 test('what came while it opened is shown in order, also to who is attached by a listener', async () => {
   const server = await listen({
     glued: Buffer.concat(['one', 'two', 'three'].map((m) => text(m))),

@@ -561,6 +561,15 @@ describe('a part that is not what it should be fails the opening, and leaves not
     await server.emptied();
   });
 
+  test('openTransport gives a stream that cannot be read: it is destroyed', async () => {
+    const writable = new Writable();
+    const Wrong = wrong('openTransport', writable);
+
+    await failure(new Wrong('ws://anything/'), TypeError);
+
+    expect(writable.destroyed).toBe(true);
+  });
+
   test('makeConverse forgets the parts', async () => {
     class Forgetful extends AioWebSocket {
       protected override makeConverse(transport: Duplex): Converse {

@@ -115,6 +115,10 @@ describe('where it connects', () => {
 
     await connects(`ws://no-such-name.invalid:${server.port}/`, { lookup });
     await connects(`ws://no-such-name.invalid:${server.port}/`, { lookup, family: 4 });
+    const gives: LookupFunction = (_host, _options, callback) => {
+      callback(null, [{ address: '127.0.0.1', family: 4 }]);
+    };
+    await connects(`ws://no-such-name.invalid:${server.port}/`, { lookup: gives, family: 4 });
   });
 
   test('from a local address', async () => {
@@ -213,10 +217,13 @@ describe('DNS, by a lookup of the user', () => {
   });
 
   test.each([
-    ['a text', 'nope', /: nope$/],
+    ['a text', 'nope', /: "nope"$/],
     ['an object', { code: 'ENOTFOUND' }, /dns/],
     ['an error of no errors', new AggregateError([]), /dns/],
     ['an error whose message is none', Object.assign(new Error(), { message: 5 }), /: 5$/],
+    ['an error of what is none', new AggregateError([undefined]), /: undefined$/],
+    ['an error whose errors are none', Object.assign(new Error('x'), { errors: null }), /: x$/],
+    ['an object of nothing', Object.create(null), /: an instance of Object$/],
   ])('that fails with %s does not end the process', async (_what, wrong, message) => {
     const gives: LookupFunction = (_host, _options, callback) => {
       callback(wrong as never, []);
@@ -232,6 +239,33 @@ describe('DNS, by a lookup of the user', () => {
       expect(error.message).toMatch(message);
     }
   });
+
+  test.each([false, '', 0])(
+    'that fails with %p has failed with nothing: no address',
+    async (wrong) => {
+      const lookup: LookupFunction = (_host, _options, callback) => {
+        callback(wrong as never, []);
+      };
+
+      const error = await failure(new AioWebSocket('ws://a.example/', { lookup }), ConnectionError);
+
+      expect(error.message).toMatch(/no address$/);
+    },
+  );
+
+  test.each([0, 4] as const)(
+    'that gives what is no address fails, and does not end the process: family %p',
+    async (family) => {
+      for (const wrong of [['127.0.0.1'], [5], 5, { address: '127.0.0.1', family: 4 }]) {
+        const lookup: LookupFunction = (_host, _options, callback) => {
+          callback(null, wrong as never, 4);
+        };
+        const aws = new AioWebSocket('ws://a.example/', { lookup, family });
+
+        expect(await failure(aws, ConnectionError)).toMatchObject({ name: 'ConnectionError' });
+      }
+    },
+  );
 
   test('that throws leaves no handle behind', async () => {
     const lookup: LookupFunction = () => {

@@ -35,7 +35,7 @@ export class Assembly {
   _carried = 0;
   /** Bytes of the message, announced so far. */
   _bytes = 0;
-  _buffer = NOTHING;
+  _buffer: Buffer = NOTHING;
   _length = 0;
   /** Bytes of text before this are valid UTF-8. */
   _checked = 0;

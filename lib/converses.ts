@@ -345,8 +345,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const before = this.beforeOpen(remote);
     if (before) await before;
     attempt._check();
-    const transport = made(await this.#connect(attempt), 'openTransport()', 'read');
-    this.#transport = c._transport = transport;
+    const transport = (this.#transport = c._transport = await this.#connect(attempt));
+    made(transport, 'openTransport()', 'read');
     if (!c._held) hold(c, false);
     attempt._onTransport(transport);
     attempt._check();
@@ -368,7 +368,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     this.#talk(
       transport,
       response,
-      deflate && new Deflate(deflate, Object(this.options.compression) as CompressionOptions),
+      deflate && new Deflate(deflate, { ...(this.options.compression as CompressionOptions) }),
     );
     const after = this.afterOpen();
     if (after) await Promise.race([after, closedOf(c)]);
@@ -418,7 +418,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const error = (attempt._wanted ? undefined : await this.#hands?.[REFUSED]) ?? cause;
     const failure = attempt._wanted ? undefined : error;
     if (!this.#converse) {
-      this.#transport?.destroy();
+      (this.#transport as Partial<Duplex> | undefined)?.destroy?.();
       this.#end(failure);
     } else if (failure) fail(c, failure);
     else this.#converse.terminate();

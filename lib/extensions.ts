@@ -70,7 +70,7 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
   const ring = Buffer.allocUnsafe(window);
   let at = 0;
   let kept = 0;
-  /** What has come of input, of however many messages, since others had their turn. */
+  /** What has come of input since the last that had to wait, of however many messages. */
   let produced = 0;
   const out = (scratch ??= Buffer.allocUnsafeSlow(65_536));
   const write = (input: Buffer): void => {

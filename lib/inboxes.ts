@@ -37,11 +37,10 @@ export function deliver(c: Connection, message: Message, bytes: number): void {
 /** What has come before it is open, which listeners are told once it is. */
 export const waiting = (c: Connection): Message[] => c._queue?._items._items() ?? [];
 
-/** It is open: listeners are told what came meanwhile. Who pulled before did so in their place. */
+/** It is open: listeners are told what came meanwhile. */
 export function release(c: Connection, messages: readonly Message[]): void {
   c._quiet = false;
   if (messages.length === 0 || !countListeners(c)) return;
-  c._pulled = c._everPulled = c._pulledLately = false;
   messages.forEach((message, i) => {
     showWaiting(c, message, messages.length - i - 1);
   });
@@ -56,7 +55,7 @@ export function attached(
   context: unknown,
   once: boolean,
 ): void {
-  if (countListeners(c) === 1) c._pulled = c._pulledLately = c._forgetful = false;
+  if (countListeners(c) === 1) c._pulled = c._forgetful = false;
   if (c._quiet) return;
   const all = waiting(c);
   // What is shown just now is shown to the next ones all the same, and so is what stands behind it.
@@ -208,9 +207,11 @@ function trim(c: Connection): void {
 
 /** Listeners must not wait for ever for those who do not pull what has filled the queue. */
 function judge(c: Connection): void {
-  // Where there is a deadline, it ends, or this waits to be judged already.
-  if (c._deadline || !queueOf(c)._wasFull || !countListeners(c)) return;
-  if (c._pulledLately || c._userPaused) {
+  const ends = c._called || c._ends;
+  // Any other deadline is ours: they are being waited for.
+  if ((c._deadline && !ends) || !queueOf(c)._wasFull || !countListeners(c)) return;
+  if (c._pulledLately || (c._userPaused && c._pulled)) {
+    if (ends) return;
     c._pulledLately = false;
     setDeadline(c, () => {
       c._deadline = undefined;
@@ -257,10 +258,12 @@ export function arm(c: Connection): void {
 }
 
 function catchUp(c: Connection): void {
-  const latecomers = c._latecomers;
-  if (!latecomers) return;
-  c._latecomers = undefined;
-  for (const one of latecomers) one();
+  if (!c._latecomers) return;
+  // They may bring others with them.
+  for (let latecomers; (latecomers = c._latecomers);) {
+    c._latecomers = undefined;
+    for (const one of latecomers) one();
+  }
   if (countListeners(c)) trim(c);
 }
 

@@ -94,7 +94,7 @@ export function requestFields(
   // RFC 7617 section 2, with the UTF-8 that section 2.1 recommends.
   if (userinfo) add('Authorization', `Basic ${Buffer.from(userinfo).toString('base64')}`);
   if (protocols?.length) add(PROTOCOL, protocols.join(', '));
-  if (compression) add(EXTENSIONS, offerOf(Object(compression) as CompressionOptions));
+  if (compression) add(EXTENSIONS, offerOf({ ...(compression as CompressionOptions) }));
   return { fields: unionHeader ? union(fields, unionHeader, 'unionHeader') : fields };
 }
 

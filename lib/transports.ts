@@ -12,7 +12,7 @@ import { writePast, type HandleOwner } from './handles.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
 import { listen, TAP, type Tap, type Tapped, type TransportOwner } from './taps.js';
-import { authority, isString, mustBe, onAbort } from './values.js';
+import { authority, describeValue, isString, mustBe, onAbort } from './values.js';
 import { readBuffer } from './wasm.js';
 
 /** What {@link openTransport} needs besides the options. */
@@ -167,9 +167,11 @@ const later =
   (name, how, done) => {
     const give: typeof done = (error, found, family) => {
       const nobody = found?.length ? null : new Error('no address');
-      // Node may ask for a list; who has one address gives it as `dns.lookup` would without.
-      const addresses = isString(found) && how.all ? [{ address: found, family }] : found;
-      nextTick(done, error ?? nobody, addresses, family);
+      // Node asks for one address or for all, and checks neither: whichever comes is made to fit.
+      const all = isString(found) ? [{ address: found, family }] : found;
+      const one = Object(all?.[0]) as { address?: string; family?: number };
+      const [first, second] = how.all ? [all] : [one.address, one.family];
+      nextTick(done, [error, nobody].find(Boolean), first, second);
     };
     // What it throws, Node would throw with a socket that nobody has.
     try {
@@ -190,14 +192,17 @@ const onRead = (tap: Tap): object => {
 
 function connectionError(cause: Error, remote: Remote, phase: Phase): ConnectionError {
   // Several addresses were tried: Node gathers their errors, with no message of its own.
-  const { errors = [cause] } = cause as { errors?: Error[] };
+  const errors = [(cause as Partial<AggregateError>).errors ?? cause].flat() as unknown[];
   const { code = '' } = Object(errors[0]) as NodeJS.ErrnoException;
   const kind = /^ECONN(REFUSED|RESET)$/.exec(code)?.[1] ?? 'FAILED';
   // A lookup of the user's may give what is no error.
-  const why = errors.map((one) => String((one as Partial<Error>).message ?? one).trim()).join('; ');
+  const why = errors.map((one) => {
+    const { message = describeValue(one) } = Object(one) as { message?: unknown };
+    return String(message).trim();
+  });
   return new ConnectionError(
     (phase === 'tcp' ? `ERR_CONNECTION_${kind}` : `ERR_${phase.toUpperCase()}`) as ErrorCode,
-    `cannot connect to ${authority(remote)} (${phase}): ${why}`,
+    `cannot connect to ${authority(remote)} (${phase}): ${why.join('; ')}`,
     phase,
     { cause },
   );
