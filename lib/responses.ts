@@ -7,7 +7,7 @@ import { HandShakeError, type HandShakeFailure } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { HeaderList } from './parts.js';
 import { parseField } from './requests.js';
-import { copyOf, describeValue } from './values.js';
+import { describeValue } from './values.js';
 
 /** The server's answer. */
 export interface HandShakeResponse {
@@ -147,6 +147,7 @@ export function responseReader({
   };
 
   return (chunk) => {
+    // No line ends between `from` and here.
     let seen = text.length;
     const fresh = chunk.toString('latin1');
     text += fresh;
@@ -155,24 +156,23 @@ export function responseReader({
     };
     // Bytes cost the same however they are chopped: only what ends a line is looked at.
     const endsLine = fresh.includes('\n');
-    for (let next; endsLine && (next = text.indexOf('\n', Math.max(from, seen)) + 1) > 0;) {
+    for (let next; endsLine && (next = text.indexOf('\n', seen) + 1) > 0;) {
       const isEnd = takeLine(text.slice(from, next));
       checkLimit(next);
-      from = next;
+      from = seen = next;
       if (!isEnd) continue;
       const { status } = answer!;
       // 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limit.
       if (status === 101 || status > 199) {
-        const behind = chunk.length - (text.length - next);
-        const head = behind < chunk.length ? copyOf(chunk, behind, chunk.length) : NOTHING;
+        const behind = text.length - next;
+        const head = behind > 0 ? Buffer.from(chunk.subarray(-behind)) : NOTHING;
         // A copy: a slice would keep alive all that came in the same read.
         const own = Buffer.from(text.slice(0, next), 'latin1').toString('latin1');
         return answer!._complete(own, head);
       }
       text = text.slice(next);
       left -= next;
-      seen = Math.max(0, seen - next);
-      from = 0;
+      from = seen = 0;
       answer = undefined;
     }
     // What cannot become a status line is refused before its line ends, which may be never.
