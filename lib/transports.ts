@@ -36,9 +36,9 @@ class Opener implements TransportOwner {
   readonly _remote: Remote;
   readonly _context: OpenContext;
   _phase: Phase;
-  _resolve: ((socket: Socket) => void) | undefined;
-  _reject: ((reason: unknown) => void) | undefined;
-  _forget: (() => void) | undefined;
+  declare _resolve: (socket: Socket) => void;
+  declare _reject: (reason: unknown) => void;
+  readonly _forget: () => void;
 
   constructor(socket: Socket, remote: Remote, phase: Phase, context: OpenContext) {
     this._socket = socket;
@@ -46,7 +46,7 @@ class Opener implements TransportOwner {
     this._context = context;
     this._phase = phase;
     context._onPhase?.(phase);
-    if (context._signal) this._forget = onAbort(context._signal, () => socket.destroy());
+    this._forget = onAbort(context._signal, () => socket.destroy());
     if (phase === 'dns') socket.on('lookup', onLookup);
     if (remote.ssl) socket.on('secureConnect', onSecure);
     socket.on('connect', onConnect);
@@ -55,18 +55,12 @@ class Opener implements TransportOwner {
 
   _onStep(step: Phase | 'open'): void {
     if (step === 'open' || (step === 'tls' && !this._remote.ssl)) {
-      this._resolve?.(this._socket);
-      this._settle();
+      this._forget();
+      this._resolve(this._socket);
     } else {
       this._phase = step;
       this._context._onPhase?.(step);
     }
-  }
-
-  /** What was waited for has come, or never will. */
-  _settle(): void {
-    this._forget?.();
-    this._resolve = this._reject = undefined;
   }
 
   _onChunk(chunk: Buffer): boolean {
@@ -76,15 +70,16 @@ class Opener implements TransportOwner {
 
   _onError(cause: Error): void {
     const { _signal: signal } = this._context;
-    this._reject?.(
+    this._forget();
+    this._reject(
       signal?.aborted ? signal.reason : connectionError(cause, this._remote, this._phase),
     );
-    this._settle();
     this._socket.destroy();
   }
 
+  /** Once it is open, or has failed, nobody waits for this any more. */
   _onClose(): void {
-    if (this._reject) this._onError(new Error('it closed'));
+    this._onError(new Error('it closed'));
   }
 }
 
