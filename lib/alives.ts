@@ -65,7 +65,6 @@ function ring(dueAt: number): void {
 }
 
 function judge(c: Connection): void {
-  const { pingInterval, pongTimeout, readTimeout } = c._numbers;
   const time = now();
   // While our own event loop was busy nobody listened: that was no silence.
   const late = c._dueAt && Math.max(0, time - c._dueAt);
@@ -73,19 +72,15 @@ function judge(c: Connection): void {
   if (c._pingTaken > 0) c._pingTaken += late;
   lookAtWriting(c);
   const silent = (ms: number, since: number): boolean => ms > 0 && time >= since + ms;
-  const fail = (operation: 'read' | 'pong', ms: number): void => {
+  const fails = (operation: 'read' | 'pong', since: number): boolean => {
+    const ms = c._numbers[`${operation}Timeout`];
+    if (!silent(ms, since)) return false;
     const message = `nothing came for ${ms} ms (${operation}Timeout)`;
     c._fail(new TimeoutError(message, operation, 'open'));
+    return true;
   };
-  if (silent(readTimeout, c._lastHeard)) {
-    fail('read', readTimeout);
-    return;
-  }
-  if (c._pingTaken > 0 && silent(pongTimeout, c._pingTaken)) {
-    fail('pong', pongTimeout);
-    return;
-  }
-  if (!c._pinged && silent(pingInterval, c._lastHeard)) {
+  if (fails('read', c._lastHeard) || fails('pong', c._pingTaken || Infinity)) return;
+  if (!c._pinged && silent(c._numbers.pingInterval, c._lastHeard)) {
     c._pinged = true;
     // One that talks and never answers pings would collect them.
     c._pings = c._pings?.filter(({ _own }) => !_own);
