@@ -61,7 +61,7 @@ export function close(c: Connection, code: number, reason: string): void {
   };
   runHook(
     c,
-    () => c._beforeClose?.(code, reason),
+    () => c._hooks?.beforeClose(code, reason),
     () => {
       c._hooked = false;
       // What was sent before goes out before.
@@ -188,7 +188,7 @@ export function endWith(
   then();
   runHook(
     c,
-    () => c._afterClose?.(info),
+    () => c._hooks?.afterClose(info),
     () => {
       conclude(c, info);
     },

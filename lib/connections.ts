@@ -56,6 +56,12 @@ interface CloseBody {
 
 const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
 
+/** What a user may do about the end. */
+export interface CloseHooks {
+  beforeClose: (code: number, reason: string) => void | Promise<void>;
+  afterClose: (info: CloseInfo) => void | Promise<void>;
+}
+
 /** One connection. What an idle one can do without is made when it is needed. */
 export abstract class Connection extends Transporter {
   _numbers: Numbers;
@@ -63,8 +69,8 @@ export abstract class Connection extends Transporter {
   declare _frames: Frames;
   /** What compresses outgoing messages. */
   _deflate: Deflate | undefined;
-  _beforeClose: ((code: number, reason: string) => void | Promise<void>) | undefined;
-  _afterClose: ((info: CloseInfo) => void | Promise<void>) | undefined;
+  /** Who has hooks for its end: AioWebSocket. */
+  _hooks: CloseHooks | undefined;
 
   // ---- its life ----
 

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { checkClose, endWith, fail } from './closings.js';
-import { closedOf, hold, move, refusal, tellAll } from './connections.js';
+import { closedOf, hold, move, refusal, tellAll, type CloseHooks } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
@@ -92,7 +92,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    */
   constructor(uri: string | URL, options: AioWebSocketOptions = {}) {
     super(new Core(checkOptions(options), true));
-    coreOf(this)._emitters = [this];
+    const c = coreOf(this);
+    c._emitters = [this];
+    c._hooks = this as unknown as CloseHooks;
     const remote = parseUri(uri);
     this.remote = remote;
     this.options = Object.keys(options).length > 0 ? { ...options } : NO_OPTIONS;
@@ -386,20 +388,13 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   #connect(attempt: OpeningAttempt): Duplex | Promise<Duplex> {
     const { remote } = this;
     // A signal is made only for those who open a transport in their own way.
-    return isOwn(this, 'openTransport')
+    return opensItself(this)
       ? openTransport(remote, this.options, attempt)
       : this.openTransport(remote, attempt._abortSignal);
   }
 
   #talk(transport: Duplex, response: HandShakeResponse, deflate?: Deflate): void {
     const c = coreOf(this);
-    // Idle connections are many: what is not overridden takes no memory.
-    if (!isOwn(this, 'beforeClose')) {
-      c._beforeClose = (code, reason) => this.beforeClose(code, reason);
-    }
-    if (!isOwn(this, 'afterClose')) {
-      c._afterClose = (info) => this.afterClose(info);
-    }
     c._deflate = deflate;
     c._frames = made(this.makeFrames(c, response, deflate), 'makeFrames()', 'feed');
     const converse = this.makeConverse(transport, { _core: c });
@@ -434,7 +429,6 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   #end(error?: Error): void {
     const c = coreOf(this);
-    c._afterClose = (info) => this.afterClose(info);
     endWith(c, error instanceof ConnectionError ? 'remote' : 'local', error, () => {
       if (error) tellAll(c, 'error', error);
     });
@@ -455,11 +449,13 @@ async function talk<A extends AioWebSocket, R>(
 
 const NO_OPTIONS = Object.freeze({});
 
-type Hooks = Record<'openTransport' | 'beforeClose' | 'afterClose', unknown>;
+/** Whether `openTransport` is not overridden. Not in the class, which would be named otherwise in dist/. */
+const opensItself = (aws: unknown): boolean =>
+  (aws as Opens).openTransport === (AioWebSocket.prototype as unknown as Opens).openTransport;
 
-/** Whether a hook is not overridden. Not in the class, which would be named otherwise in dist/. */
-const isOwn = (aws: unknown, hook: keyof Hooks): boolean =>
-  (aws as Hooks)[hook] === (AioWebSocket.prototype as unknown as Hooks)[hook];
+interface Opens {
+  readonly openTransport: unknown;
+}
 
 /** What {@link AioWebSocket.connect} takes besides the options of its class. */
 export interface CallerSignal {
