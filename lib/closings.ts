@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { Buffer, clearTimeout, setTimeout } from './builtins.js';
-import { closeBody, conclude, move, refusal, setDeadline, tellAll } from './connections.js';
+import { closeBody, conclude, move, setDeadline, tellAll } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
 import {
@@ -103,7 +103,7 @@ export function fail(c: Connection, cause: Error): void {
   } else destroy(c);
   updateFlow(c);
   tellAll(c, 'error', cause);
-  endCalls(c, cause);
+  endCalls(c);
 }
 
 /** The server's Close frame has come. */
@@ -127,7 +127,7 @@ export function whenRead(c: Connection, then: (c: Connection) => void): void {
     return;
   }
   (c._ends ??= []).push(then);
-  endSending(c, () => refusal(c));
+  endSending(c);
   waitForReader(c);
 }
 
@@ -163,7 +163,7 @@ export function finish(c: Connection): void {
   c._frames.stop();
   endWith(c, c._initiatedBy ?? 'remote', c._error, () => {
     updateFlow(c);
-    endCalls(c, c._error);
+    endCalls(c);
   });
 }
 
@@ -226,11 +226,11 @@ function runHook(c: Connection, hook: () => void | Promise<void>, goOn: () => vo
   void Promise.resolve(hooked).catch(report).then(settle);
 }
 
-/** Nothing more comes: what is pending gets the error, else what calls get from now on. */
-function endCalls(c: Connection, error?: Error): void {
+/** Nothing more comes, and nothing more goes. */
+function endCalls(c: Connection): void {
   c._over = true;
-  endReceiving(c, error);
-  endSending(c, () => error ?? refusal(c));
+  endReceiving(c);
+  endSending(c);
 }
 
 /** A foreign stream may not tell that it is gone: then it is waited for no longer than that. */

@@ -131,12 +131,10 @@ export const iterate = (c: Connection): PullIterator<Message> =>
     },
   );
 
-/** Nothing more comes: those who wait get the error, later ones what calls get from now on. */
-export function endReceiving(c: Connection, error?: unknown): void {
-  if (!c._queue && !c._streaming) return;
-  const over = refusal(c);
-  c._queue?._end(over, error ?? over);
-  c._streaming?.end(error ?? over);
+/** Nothing more comes: those who wait get what broke it, if something did; later ones a refusal. */
+export function endReceiving(c: Connection): void {
+  c._queue?._end(refusal(c), c._error);
+  c._streaming?.end(c._error ?? refusal(c));
 }
 
 function queueOf(c: Connection): PullQueue<Message> {

@@ -56,13 +56,13 @@ export function relieve(c: Connection): boolean {
   return true;
 }
 
-/** Nothing can be sent any more: those who wait get the error. */
-export function endSending(c: Connection, error: () => unknown): void {
+/** Nothing can be sent any more: those who wait get what broke the connection, or how it was closed. */
+export function endSending(c: Connection): void {
   const settlers = [...(c._drains ?? []), ...(c._waiting ?? []), ...(c._pings ?? [])];
   const sources = c._sources ?? [];
   c._drains = c._waiting = c._pings = c._sources = undefined;
   c._order?._forget();
-  for (const { _reject } of settlers) _reject(error());
+  for (const { _reject } of settlers) _reject(c._error ?? refusal(c));
   sources.forEach(endSource);
 }
 
