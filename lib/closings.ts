@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { Buffer, clearTimeout, setTimeout } from './builtins.js';
-import { closeBody, conclude, move, setDeadline, tellAll } from './connections.js';
+import { conclude, move, NO_CLOSE, setDeadline, tellAll } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
 import {
@@ -161,26 +161,22 @@ export function finish(c: Connection): void {
   c._begun = c._finished = true;
   c._deadline?._clear();
   c._frames.stop();
-  endWith(c, c._initiatedBy ?? 'remote', c._error, () => {
+  over(c, () => {
     updateFlow(c);
     endCalls(c);
   });
 }
 
 /** All is over: it is told once the user's hook has ended. */
-export function endWith(
-  c: Connection,
-  initiatedBy: CloseInfo['initiatedBy'],
-  error: Error | undefined,
-  then: () => void,
-): void {
-  const { code, reason } = closeBody(c);
-  const wasClean = c._sent && !!c._received;
+export function over(c: Connection, then: () => void): void {
+  const { _received: received, _error: error } = c;
+  const { code, reason } = received ?? NO_CLOSE;
+  // Not by spreading: it would take longer than all else here.
   const info: { -readonly [K in keyof CloseInfo]: CloseInfo[K] } = {
     code,
     reason,
-    wasClean,
-    initiatedBy,
+    wasClean: c._sent && !!received,
+    initiatedBy: c._initiatedBy ?? 'remote',
     discarded: c._discarded,
   };
   if (error) info.error = error;

@@ -54,7 +54,8 @@ interface CloseBody {
   readonly reason: string;
 }
 
-const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
+/** Where no Close frame has come. */
+export const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
 
 /** What a user may do about the end. */
 export interface CloseHooks {
@@ -203,9 +204,6 @@ export function conclude(c: Connection, info: CloseInfo): void {
   tellAll(c, 'close', info.code, info.reason, info);
   c._settle?.(info);
 }
-
-/** What a Close frame said, where one has come. */
-export const closeBody = (c: Connection): CloseBody => c._received ?? NO_CLOSE;
 
 /** What a call gets that comes too late. */
 export function refusal(c: Connection): ConnectionClosed {

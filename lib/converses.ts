@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { checkClose, endWith, fail } from './closings.js';
+import { checkClose, fail, over } from './closings.js';
 import { closedOf, hold, move, refusal, tellAll, type CloseHooks } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
@@ -429,7 +429,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   #end(error?: Error): void {
     const c = coreOf(this);
-    endWith(c, error instanceof ConnectionError ? 'remote' : 'local', error, () => {
+    c._error = error;
+    c._initiatedBy = error instanceof ConnectionError ? 'remote' : 'local';
+    over(c, () => {
       if (error) tellAll(c, 'error', error);
     });
   }
