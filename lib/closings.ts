@@ -49,8 +49,8 @@ function closePayload(code: number, reason: string): Buffer {
 
 /** Begins the closing handshake, once. */
 export function close(c: Connection, code: number, reason: string): void {
-  if (c._called || c._begun) return;
-  c._called = c._hooked = true;
+  if (c._intended || c._begun) return;
+  c._hooked = true;
   c._initiatedBy = 'local';
   c._intended = { code, reason };
   setDeadline(c, onDeadline);
@@ -251,7 +251,7 @@ function writeClose(c: Connection, code: number, reason = ''): void {
   c._begun = c._sent = true;
   c._frames.write(true, ControlFrames.close, closePayload(code, reason));
   c._frames.flush();
-  if (!c._called) setDeadline(c, onDeadline);
+  if (!c._intended) setDeadline(c, onDeadline);
   arm(c);
   move(c, SocketState.closing);
 }

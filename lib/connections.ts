@@ -149,7 +149,6 @@ export abstract class Connection extends Transporter {
   _begun = false;
   /** Whether our Close frame has gone out: nothing may follow (RFC 6455 section 5.5.1). */
   _sent = false;
-  _called = false;
   /** Whether `beforeClose` is at work: it may still send. */
   _hooked = false;
   _terminated = false;
@@ -157,6 +156,7 @@ export abstract class Connection extends Transporter {
   /** Whether nothing more comes. */
   _over = false;
   _received: CloseBody | undefined;
+  /** What the user closes it with; forgotten when it is terminated. */
   _intended: CloseBody | undefined;
   _initiatedBy: 'local' | 'remote' | undefined;
   _error: Error | undefined;
@@ -213,7 +213,7 @@ export function refusal(c: Connection): ConnectionClosed {
 
 /** Whether messages can still be sent. */
 export const sendable = (c: Connection): boolean =>
-  !c._begun && !c._ends && (!c._called || c._hooked);
+  !c._begun && !c._ends && (!c._intended || c._hooked);
 
 /** Bytes that wait to be sent. */
 export const buffered = (c: Connection): number =>
