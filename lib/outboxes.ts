@@ -225,18 +225,16 @@ const wholeData = (data: unknown): Piece | undefined =>
   isString(data) || data instanceof Blob ? data : bytesOf(data);
 
 function sourceOf(data: unknown): () => Source {
-  if (typeof data === 'object' && data !== null && !(data instanceof String)) {
-    const iterable = data as Record<symbol, (() => Source) | undefined>;
-    const method = Symbol.asyncIterator in data ? Symbol.asyncIterator : Symbol.iterator;
-    if (isFunction(iterable[method])) {
-      return () => (iterable[method] as () => Source)();
-    }
+  const iterable = Object(data) as Record<symbol, (() => Source) | undefined>;
+  const begin = iterable[Symbol.asyncIterator] ?? iterable[Symbol.iterator];
+  if (!isFunction(begin) || data instanceof String) {
+    throw mustBe(
+      'data',
+      'a string, Buffer, TypedArray, DataView, ArrayBuffer, Blob or an (async) iterable of these',
+      data,
+    );
   }
-  throw mustBe(
-    'data',
-    'a string, Buffer, TypedArray, DataView, ArrayBuffer, Blob or an (async) iterable of these',
-    data,
-  );
+  return () => begin.call(iterable);
 }
 
 const opcodeOf = (data: Piece, code: DataFrames | undefined): DataFrames =>
