@@ -19,7 +19,8 @@ type Piece = string | Buffer | Blob;
 
 const DONE = Promise.resolve();
 
-const isIdle = (c: Connection): boolean => c._order?._idle ?? true;
+/** Whether a message can go out now, without waiting for others. */
+const isIdle = (c: Connection): boolean => !c._order?._slots._size;
 
 /** Sends a message, whole or in pieces; settles once there is room for more. */
 export function send(c: Connection, data: SendData, options?: SendOptions): Promise<void> {

@@ -22,12 +22,8 @@ export class SendQueue {
   /** The message whose pieces are still coming. */
   _inPieces: Slot | undefined;
   _running: Promise<void> | undefined;
-  _idlers: (() => void)[] = [];
-
-  /** Whether a message can go out now, without waiting for others. */
-  get _idle(): boolean {
-    return this._slots._size === 0;
-  }
+  /** Told whenever nothing is left that can be sent. */
+  _settle: (() => void) | undefined;
 
   /**
    * Adds a message, or a piece of one.
@@ -44,12 +40,15 @@ export class SendQueue {
     this._run();
   }
 
-  /** Resolves once everything that can be sent has been: an unfinished message may be left. */
+  /**
+   * Resolves once everything that can be sent has been: an unfinished message may be left. Asked
+   * once, by who closes.
+   */
   _whenSettled(): Promise<void> | undefined {
     return (
       this._running &&
       new Promise((resolve) => {
-        this._idlers.push(resolve);
+        this._settle = resolve;
       })
     );
   }
@@ -58,7 +57,7 @@ export class SendQueue {
   _forget(): void {
     this._slots._clear();
     this._inPieces = undefined;
-    this._settle();
+    this._settle?.();
   }
 
   /** Runs what can run; a task that takes its time calls this again at its end. */
@@ -73,12 +72,6 @@ export class SendQueue {
       } else if (slot._open) break;
       else this._slots._shift();
     }
-    if (!this._running) this._settle();
-  }
-
-  _settle(): void {
-    const idlers = this._idlers;
-    this._idlers = [];
-    for (const idler of idlers) idler();
+    if (!this._running) this._settle?.();
   }
 }
