@@ -39,6 +39,7 @@ export class Assembly {
   _length = 0;
   /** Bytes of text before this are valid UTF-8. */
   _checked = 0;
+  /** Who gets the next message, and who the one under way, in pieces. */
   _wanted: PieceSink | undefined;
   _sink: PieceSink | undefined;
 
@@ -49,11 +50,6 @@ export class Assembly {
   /** Whether a message has begun and not ended. */
   get _open(): boolean {
     return this._opcode !== DataFrames.cont;
-  }
-
-  /** Whether the next message goes to a sink. */
-  get _awaited(): boolean {
-    return this._wanted !== undefined;
   }
 
   /** Bytes that the message may have. */

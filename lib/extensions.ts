@@ -18,7 +18,6 @@ const SLICE = 1_048_576;
 /** So many times as much may come of several messages: a turn costs as much as some small ones. */
 const TOGETHER = 8;
 const SYNC_FLUSH = 2;
-const RSV1 = 0x40;
 
 let zlib: typeof Zlib | undefined;
 
@@ -166,6 +165,10 @@ function documentedCodec(
 
 /** The codec of one connection. */
 export class Deflate implements Extension {
+  /** RSV1. */
+  readonly rsv = 0x40;
+  /** Bytes below which a message goes out as it is. */
+  readonly _threshold: number;
   readonly _parameters: DeflateParameters;
   readonly _options: CompressionOptions;
   /** Whether the message that goes out is compressed. */
@@ -182,15 +185,7 @@ export class Deflate implements Extension {
   constructor(parameters: DeflateParameters, options: CompressionOptions) {
     this._parameters = parameters;
     this._options = options;
-  }
-
-  get rsv(): number {
-    return RSV1;
-  }
-
-  /** Bytes below which a message goes out as it is. */
-  get _threshold(): number {
-    return this._options.threshold ?? (this._parameters.clientForgets ? 1024 : 0);
+    this._threshold = options.threshold ?? (parameters.clientForgets ? 1024 : 0);
   }
 
   decode(bytes: Buffer, last: boolean, limit: number, output: Output): Buffer | undefined {

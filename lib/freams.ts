@@ -460,7 +460,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       opcode > DataFrames.cont &&
       frame.fin &&
       frame.rsv === 0 &&
-      this.#assembly?._awaited !== true;
+      !this.#assembly?._wanted;
     if (this.#whole) {
       checkSize(length, this.#numbers.maxPayload);
       return;

@@ -95,11 +95,6 @@ export class PullQueue<T> {
     this._onFull = onFull;
   }
 
-  /** Whether no more should be kept. */
-  get _full(): boolean {
-    return this._items._size >= this._most || this._items._bytes >= this._mostBytes;
-  }
-
   /** Gives the item to the first who waits, if someone does. */
   _offer(item: T): boolean {
     const waiter = this._waiters._shift();
@@ -109,8 +104,12 @@ export class PullQueue<T> {
 
   /** Keeps the item for later. */
   _keep(item: T, bytes: number): void {
-    this._items._push(item, bytes);
-    if (!this._wasFull && this._full) this._onFull((this._wasFull = true));
+    const items = this._items;
+    items._push(item, bytes);
+    if (this._wasFull) return;
+    if (items._size >= this._most || items._bytes >= this._mostBytes) {
+      this._onFull((this._wasFull = true));
+    }
   }
 
   /** Takes the first item, where there is one. */
