@@ -135,7 +135,7 @@ export class Assembly {
     this._reset();
     if (!asText) return copyOf(chunk, from, to);
     const text = decodeUtf8(chunk, from, to);
-    if (text === undefined) throw notUtf8(chunk, from, to);
+    if (text === undefined) throw notUtf8(chunk.subarray(from, to));
     return text;
   }
 
@@ -169,7 +169,7 @@ export class Assembly {
   _check(last: boolean): void {
     const valid = checkUtf8(this._buffer, this._checked, this._length);
     if (valid < 0 || (last && valid !== this._length)) {
-      throw notUtf8(this._buffer, this._checked, this._length);
+      throw notUtf8(this._buffer.subarray(this._checked, this._length));
     }
     this._checked = valid;
   }
@@ -210,14 +210,13 @@ function tooBig(message: string, cause?: unknown): FrameError {
 }
 
 /** The error for text that is not UTF-8, with 1007. */
-export function notUtf8(bytes: Buffer, from: number, to: number): FrameError {
-  return protocolError(
-    'text that is not UTF-8',
-    bytes.subarray(from, Math.min(to, from + 16)),
+export const notUtf8 = (bytes: Uint8Array, what = 'text'): FrameError =>
+  protocolError(
+    `${what} that is not UTF-8`,
+    bytes.subarray(0, 16),
     'ERR_FRAME_UTF8',
     StatusCodes.invalidPayload,
   );
-}
 
 /** The error for what the protocol does not allow, with 1002 unless told otherwise. */
 export function protocolError(

@@ -330,14 +330,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       throw protocolError(`a Close frame with the invalid code ${code}`, payload);
     }
     const reason = decodeUtf8(payload, 2, length);
-    if (reason === undefined) {
-      throw protocolError(
-        'a close reason that is not UTF-8',
-        payload,
-        'ERR_FRAME_UTF8',
-        StatusCodes.invalidPayload,
-      );
-    }
+    if (reason === undefined) throw notUtf8(payload, 'a close reason');
     this.stop(connectionClosed(code, reason));
     this.#host?._onPeerClose(code, reason);
     tell(this, 'close', code, reason);
@@ -490,7 +483,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     } else if (this.#whole) {
       if (opcode === DataFrames.text) {
         const text = textOf(chunk, from, to);
-        if (text === undefined) throw notUtf8(chunk, from, to);
+        if (text === undefined) throw notUtf8(chunk.subarray(from, to));
         this.deliver(text, false, to - from);
       } else this.deliver(bytesAt(chunk, from, to), true, to - from);
     } else {
