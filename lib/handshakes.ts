@@ -61,6 +61,8 @@ interface Exchange {
 }
 
 let latest: Exchange | undefined;
+let latestKey: string | undefined;
+let latestAccept = '';
 
 /**
  * One opening handshake on one transport. Subclass it to sign requests, to accept other answers, to
@@ -160,8 +162,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
       await this.#judge(response);
       if (exchange) exchange._answer = this.#digest(response._text);
     }
+    // What has been judged is let go of: connections that stay open are many.
     response._rest();
-    this.#forget();
+    this.#sent = NO_HEADERS;
+    this.#exchange = undefined;
     return response;
   }
 
@@ -185,14 +189,12 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     response.extensions = extensions;
   }
 
+  /** What the server makes of our key (RFC 6455 section 4.2.2); asked for several times in a row. */
   get #accept(): string {
-    return acceptOf(header(this.#sent, KEY) ?? '');
-  }
-
-  /** What has been judged is let go of: connections that stay open are many. */
-  #forget(): void {
-    this.#sent = NO_HEADERS;
-    this.#exchange = undefined;
+    const key = header(this.#sent, KEY) ?? '';
+    if (key !== latestKey) latestAccept = hash('sha1', key + GUID, 'base64');
+    latestKey = key;
+    return latestAccept;
   }
 
   /** Whether nobody has a hand in it but us, whose work our tests have checked. */
@@ -310,14 +312,14 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   protected selectExtensions(response: HandShakeResponse): string {
     const { rawHeaders } = response;
     if (header(rawHeaders, EXTENSIONS) === undefined) return '';
-    const [chosen, another] = headerTokens(rawHeaders, EXTENSIONS);
+    const [chosen = '', another] = headerTokens(rawHeaders, EXTENSIONS);
     const offers = headerTokens(this.#sent, EXTENSIONS);
     const offered = offers.join();
     // Connections to one place agree on the same: they share what it is made of.
-    if (chosen && (agreed[0] !== chosen || agreed[1] !== offered)) {
+    if (agreed[0] !== chosen || agreed[1] !== offered) {
       agreed = [chosen, offered, parseAnswer(chosen, parseOffers(offers))];
     }
-    this[DEFLATE] = chosen ? agreed[2] : undefined;
+    this[DEFLATE] = agreed[2];
     if (!this[DEFLATE] || another) {
       throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
     }
@@ -354,16 +356,6 @@ type Steps = Record<
     'selectSubprotocol' | 'selectExtensions',
     (response: HandShakeResponse) => string | Promise<string>
   >;
-
-let latestKey = '';
-let latestAccept = '';
-
-/** What the server makes of a key (RFC 6455 section 4.2.2); asked for several times in a row. */
-function acceptOf(key: string): string {
-  if (key !== latestKey) latestAccept = hash('sha1', key + GUID, 'base64');
-  latestKey = key;
-  return latestAccept;
-}
 
 function wrongField(
   code: Parameters<typeof refusal>[0],
