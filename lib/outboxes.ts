@@ -204,13 +204,12 @@ async function sendPieces(
     // It may have been asked for its end while the connection ended: nothing follows a Close frame.
     checkOpen(c);
     if (opcode !== undefined) await writeFrame(c, true, DataFrames.cont, NOTHING);
+    c._sources?.delete(source);
   } catch (cause) {
     if (c._sources?.delete(source)) endSource(source);
     // Where nothing has gone out the connection need not suffer for it.
     if (opcode === undefined) throw cause;
     abandon(c, cause);
-  } finally {
-    c._sources?.delete(source);
   }
 }
 
