@@ -114,7 +114,7 @@ export abstract class Connection extends Transporter {
   // ---- receiving: inboxes.ts ----
 
   /** Whether listeners must wait: it is not open yet. */
-  _quiet: boolean;
+  _quiet = true;
   _queue: PullQueue<Message> | undefined;
   /** Listeners that have not been shown yet what waited when they came. */
   _latecomers: (() => void)[] | undefined;
@@ -165,11 +165,9 @@ export abstract class Connection extends Transporter {
   /** What bounds opening, later closing, and how long a full queue is left alone. */
   _deadline: Alarm | undefined;
 
-  /** @param quiet whether listeners must wait for its opening */
-  constructor(numbers: Numbers, quiet: boolean) {
+  constructor(numbers: Numbers) {
     super();
     this._numbers = numbers;
-    this._quiet = quiet;
   }
 
   /** The connection cannot go on. */

@@ -91,7 +91,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws {TypeError} or RangeError that names the option, what was expected, and what came
    */
   constructor(uri: string | URL, options: AioWebSocketOptions = {}) {
-    super(new Core(checkOptions(options), true));
+    super(new Core(checkOptions(options)));
     const c = coreOf(this);
     c._emitters = [this];
     c._hooks = this as unknown as CloseHooks;

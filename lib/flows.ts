@@ -9,12 +9,11 @@ import type { Connection } from './connections.js';
 
 /** Begins to read; `head` came before. */
 export function startReading(c: Connection, head: Buffer | undefined): void {
-  const transport = c._transport;
   c._reading = true;
   updateFlow(c);
   if (head?.length) takeChunk(c, head);
   c._read();
-  if (c._paused) transport.pause();
+  if (c._paused) c._transport.pause();
   else goOn(c);
 }
 

@@ -64,7 +64,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    */
   constructor(transport: Duplex, options: ConverseOptions = {}, parts: ConverseParts = {}) {
     const numbers = checkOptions(options);
-    const core = parts._core ?? new Core(numbers, false);
+    const core = parts._core ?? new Core(numbers);
     super(core);
     this.transport = made(transport, 'transport', 'write');
     core._emitters = [this, ...core._emitters];
@@ -74,6 +74,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     if (parts._core) return;
     // One that nobody but this Converse knows.
     core._state = SocketState.opened;
+    core._quiet = false;
     core._frames = new Frames(core, options);
     start(core, parts.head);
   }
