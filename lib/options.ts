@@ -203,6 +203,8 @@ const NUMBERS = {
   maxHeadFields: [256],
 } as const;
 
+type Range = readonly [byDefault: number, least?: number, most?: number];
+
 /** Each option with a number, in its unit. */
 export type Numbers = Readonly<Record<keyof typeof NUMBERS, number>>;
 
@@ -213,8 +215,7 @@ type NumberOptions = Partial<Record<keyof Numbers, number | undefined>>;
  * @throws a TypeError or RangeError that names the option, what was expected, and what came
  */
 export function numberOption(options: NumberOptions, name: keyof Numbers): number {
-  const range: readonly [byDefault: number, least?: number, most?: number] = NUMBERS[name];
-  const [byDefault, least = 1, most = Number.MAX_SAFE_INTEGER] = range;
+  const [byDefault, least = 1, most = Number.MAX_SAFE_INTEGER]: Range = NUMBERS[name];
   const { [name]: value = byDefault } = options;
   if (!isWithin(value, least, most)) {
     const unit = most === LONGEST_TIMER ? ' of milliseconds' : '';
@@ -224,15 +225,11 @@ export function numberOption(options: NumberOptions, name: keyof Numbers): numbe
   return value;
 }
 
-/** All of {@link numberOption}; the defaults are one object for all connections. */
-function numberOptions(options: NumberOptions): Numbers {
-  for (const name in options) if (name in NUMBERS) return all(options);
-  return (defaults ??= all({}));
-}
-
+/** One object for all connections that have no numbers of their own. */
 let defaults: Numbers | undefined;
 
-const all = (options: NumberOptions): Numbers =>
+/** All of {@link numberOption}. */
+const numberOptions = (options: NumberOptions): Numbers =>
   Object.fromEntries(
     Object.keys(NUMBERS).map((name) => [name, numberOption(options, name as keyof Numbers)]),
   ) as Numbers;
@@ -320,5 +317,6 @@ export function checkOptions(options: NumberOptions & HandShakeOptions, kinds = 
   const own = checkKinds(options, kinds);
   const { compression } = own;
   if (compression) checkKinds(Object(compression) as object, COMPRESSION_KINDS, 'compression.');
-  return numberOptions(own);
+  const given = Object.keys(own).some((name) => name in NUMBERS);
+  return given ? numberOptions(own) : (defaults ??= numberOptions({}));
 }
