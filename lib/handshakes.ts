@@ -57,7 +57,7 @@ interface Exchange {
   /** The request before and behind the key. */
   readonly _request: readonly string[];
   /** The digest of the answer that was found good last. */
-  _answer: string | undefined;
+  _answer?: string | undefined;
 }
 
 let latest: Exchange | undefined;
@@ -214,7 +214,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     if (latest?._remote !== remote) {
       const head = this.shakeHeaders() as string;
       const key = header(checkHead(head), KEY)!;
-      latest = { _remote: remote, _request: head.split(key), _answer: undefined };
+      latest = { _remote: remote, _request: head.split(key) };
     }
     return latest;
   }

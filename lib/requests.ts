@@ -127,8 +127,7 @@ export function checkHead(head: unknown): HeaderList {
 }
 
 /** Holds offered subprotocols to RFC 6455 section 4.1: tokens, each of them once. */
-export function checkProtocols(protocols?: readonly unknown[], what = 'protocols'): void {
-  if (!protocols?.length) return;
+export function checkProtocols(protocols: readonly unknown[] = [], what = 'protocols'): void {
   for (const protocol of protocols) {
     if (!isString(protocol) || !TOKEN.test(protocol)) {
       throw mustBe(what, 'tokens', protocol);

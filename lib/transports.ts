@@ -97,8 +97,8 @@ const onSecure = tellStep('open');
  */
 export async function openTransport(
   remote: Remote,
-  options: TransportOptions = {},
-  context: OpenContext = {},
+  options: TransportOptions,
+  context: OpenContext,
 ): Promise<Duplex> {
   const { ssl, host } = remote;
   const { localAddress } = options;
@@ -111,7 +111,7 @@ export async function openTransport(
     throw mustBe('localAddress', 'an IP address', localAddress);
   }
   const phase = net.isIP(host) ? 'tcp' : 'dns';
-  const tap: Tap = { _owner: undefined, _ours: true };
+  const tap: Tap = { _ours: true };
   let socket: Tapped & Socket;
   try {
     const settings = socketSettings(remote, options, phase === 'dns', tap);
