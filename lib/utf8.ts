@@ -42,10 +42,9 @@ export function checkUtf8(bytes: Buffer, from: number, to: number): number {
 
 /** Where the last character starts if it is cut off, else `to`. */
 function wholeUntil(bytes: Buffer, from: number, to: number): number {
-  for (let at = to - 1; at >= from && at >= to - 3; at--) {
+  for (let at = Math.max(from, to - 3); at < to; at++) {
     const byte = bytes[at] as number;
-    if (byte < 0x80) return to;
-    if (byte >= 0xc0) return at + sequenceLength(byte) > to ? at : to;
+    if (byte >= 0xc0 && at + sequenceLength(byte) > to) return at;
   }
   return to;
 }
