@@ -8,9 +8,9 @@ import { buffered, crowded, quietly, refusal, sendable, tellAll } from './connec
 import type { Connection } from './connections.js';
 import { ControlFrames } from './enumerations.js';
 import { TimeoutError } from './exceptions.js';
-import { maskingKey } from './masks.js';
 import { LONGEST_TIMER } from './options.js';
 import type { ControlData } from './parts.js';
+import { randomBytes } from './random.js';
 import { Alarm } from './timers.js';
 import { attempt, controlPayload, raise } from './values.js';
 
@@ -134,11 +134,7 @@ function lookAtWriting(c: Connection): void {
 const now = (): number => Math.ceil(performance.now());
 
 /** Random, so that concurrent pings differ. */
-function newPayload(): Buffer {
-  const payload = Buffer.alloc(4);
-  payload.writeInt32LE(maskingKey());
-  return payload;
-}
+const newPayload = (): Buffer => randomBytes(1);
 
 /** @param own whether nobody waits for its pong */
 function sendPing(c: Connection, payload: Buffer, own = false): Promise<number> {

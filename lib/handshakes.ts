@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { Buffer, EventEmitter, hash, NOTHING } from './builtins.js';
+import { EventEmitter, hash, NOTHING, type Buffer } from './builtins.js';
 import { readBody, readUntil } from './bodies.js';
 import { ConnectionError, HandShakeError } from './exceptions.js';
 import {
@@ -26,7 +26,7 @@ import {
   PROTOCOL,
   requestFields,
 } from './requests.js';
-import { randomWord } from './random.js';
+import { randomBytes } from './random.js';
 import { Answer, refusal, responseReader, type HandShakeResponse } from './responses.js';
 import { DEFLATE, REFUSED } from './symbols.js';
 import { describeValue, isString, made, mustBe, tell } from './values.js';
@@ -336,13 +336,7 @@ const isPlain = (
 ): boolean =>
   (headers ?? unionHeader ?? origin ?? protocols ?? compression ?? userinfo) === undefined;
 
-const NONCE = new Int32Array(4);
-const NONCE_BYTES = Buffer.from(NONCE.buffer);
-
-function newKey(): string {
-  for (let i = 0; i < 4; i++) NONCE[i] = randomWord();
-  return NONCE_BYTES.toString('base64');
-}
+const newKey = (): string => randomBytes(4).toString('base64');
 
 /** All its methods, as they are when they are loaded: whoever puts others in their place is heard. */
 const OWN = Object.entries(Object.getOwnPropertyDescriptors(HandShake.prototype));

@@ -2,7 +2,7 @@
  * Random numbers from a strong source, many at a time.
  * @packageDocumentation
  */
-import { randomFillSync } from './builtins.js';
+import { Buffer, randomFillSync } from './builtins.js';
 
 const WORDS = new Int32Array(2048);
 let next = WORDS.length;
@@ -18,3 +18,7 @@ export function randomWord(): number {
   WORDS[next++] = 0;
   return word;
 }
+
+/** The same as bytes. */
+export const randomBytes = (words: number): Buffer =>
+  Buffer.from(new Int32Array(words).map(randomWord).buffer);
