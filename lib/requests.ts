@@ -183,14 +183,10 @@ const objectFields = (what: string, headers: Readonly<Record<string, unknown>>):
 function union(fields: HeaderField[], changes: UnionFields, what: string): HeaderField[] {
   for (const [name, value] of Object.entries<unknown>(changes)) {
     const isOld = named(name);
-    const at = fields.findIndex(isOld);
-    const others = fields.filter((field) => !isOld(field));
-    others.splice(
-      at < 0 ? others.length : at,
-      0,
-      ...objectFields(what, { [name]: value === null ? [] : value }),
-    );
-    fields = others;
+    const fresh = objectFields(what, { [name]: value === null ? [] : value });
+    // The first of its name gives its place to all of them, any other to none.
+    const others = fields.flatMap((field) => (isOld(field) ? fresh.splice(0) : [field]));
+    fields = [...others, ...fresh];
   }
   return fields;
 }
