@@ -184,7 +184,7 @@ async function sendPieces(
   code: DataFrames | undefined,
   compress: boolean | undefined,
 ): Promise<void> {
-  let opcode: DataFrames | undefined;
+  let begun = false;
   let left: Buffer | undefined;
   (c._sources ??= new Set()).add(source);
   try {
@@ -193,22 +193,22 @@ async function sendPieces(
       if (whole === undefined) throw mustBe('an item', 'a string or bytes', step.value);
       const piece = whole instanceof Blob ? Buffer.from(await whole.arrayBuffer()) : whole;
       checkOpen(c);
-      const next = opcode === undefined ? opcodeOf(piece, code) : DataFrames.cont;
-      if (next === DataFrames.text) left = NOTHING;
+      const opcode = begun ? DataFrames.cont : opcodeOf(piece, code);
+      if (opcode === DataFrames.text) left = NOTHING;
       left = textTail(left, piece, false);
-      opcode ??= next;
-      await writeFrame(c, false, next, piece, compress);
+      begun = true;
+      await writeFrame(c, false, opcode, piece, compress);
       await drained(c);
     }
     textTail(left, NOTHING, true);
     // It may have been asked for its end while the connection ended: nothing follows a Close frame.
     checkOpen(c);
-    if (opcode !== undefined) await writeFrame(c, true, DataFrames.cont, NOTHING);
+    if (begun) await writeFrame(c, true, DataFrames.cont, NOTHING);
     c._sources?.delete(source);
   } catch (cause) {
     if (c._sources?.delete(source)) endSource(source);
     // Where nothing has gone out the connection need not suffer for it.
-    if (opcode === undefined) throw cause;
+    if (!begun) throw cause;
     abandon(c, cause);
   }
 }
