@@ -97,9 +97,7 @@ export function receivePieces(c: Connection, options: StreamOptions): PieceStrea
   const [pieces, waiter] = makePieces(
     c._numbers.maxQueueBytes,
     maxPayload === undefined ? undefined : numberOption(options, 'maxPayload'),
-    (full) => {
-      fill(c, full);
-    },
+    onFull(c),
     () => {
       queueOf(c)._waiters._shift();
       c._streaming = waiter._sink;
@@ -140,19 +138,19 @@ export function endReceiving(c: Connection): void {
 function queueOf(c: Connection): PullQueue<Message> {
   if (!c._queue) {
     const { maxQueue, maxQueueBytes } = c._numbers;
-    c._queue = new PullQueue(maxQueue, maxQueueBytes, (full) => {
-      fill(c, full);
-    });
+    c._queue = new PullQueue(maxQueue, maxQueueBytes, onFull(c));
     if (c._over) c._queue._end(refusal(c));
   }
   return c._queue;
 }
 
-/** A queue is full, or has room again. */
-function fill(c: Connection, full: boolean): void {
-  c._fullQueues += full ? 1 : -1;
-  updateFlow(c);
-}
+/** What a queue tells when it is full, or has room again. */
+const onFull =
+  (c: Connection) =>
+  (full: boolean): void => {
+    c._fullQueues += full ? 1 : -1;
+    updateFlow(c);
+  };
 
 function countListeners(c: Connection): number {
   let sum = 0;
