@@ -209,9 +209,11 @@ export function refusal(c: Connection): ConnectionClosed {
   return connectionClosed(code, reason, c._error);
 }
 
+/** Whether it ends, or has ended and that waits to be told. */
+export const isOver = (c: Connection): boolean => c._begun || !!c._ends;
+
 /** Whether messages can still be sent. */
-export const sendable = (c: Connection): boolean =>
-  !c._begun && !c._ends && (!c._intended || c._hooked);
+export const sendable = (c: Connection): boolean => !isOver(c) && (!c._intended || c._hooked);
 
 /** Bytes that wait to be sent. */
 export const buffered = (c: Connection): number =>

@@ -4,7 +4,7 @@
  */
 import { Buffer, isUtf8, NOTHING } from './builtins.js';
 import { writeFrame } from './compressors.js';
-import { crowded, quietly, refusal, sendable } from './connections.js';
+import { crowded, isOver, quietly, refusal, sendable } from './connections.js';
 import type { Connection, Settler, Source } from './connections.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
@@ -212,9 +212,6 @@ async function sendPieces(
     abandon(c, cause);
   }
 }
-
-/** Whether it ends, or has ended and that waits to be told. */
-const isOver = (c: Connection): unknown => c._begun || c._ends;
 
 function checkOpen(c: Connection): void {
   if (isOver(c)) throw refusal(c);
