@@ -203,7 +203,7 @@ function trim(c: Connection): void {
 
 /** Listeners must not wait for ever for those who do not pull what has filled the queue. */
 function judge(c: Connection): void {
-  const ends = c._called || c._ends;
+  const ends = c._intended ?? c._ends;
   // Any other deadline is ours: they are being waited for.
   if ((c._deadline && !ends) || !queueOf(c)._wasFull || !countListeners(c)) return;
   if (c._pulledLately || (c._userPaused && c._pulled)) {
