@@ -287,6 +287,24 @@ describe('while the end waits for the user', () => {
     expect(converse.queueSize).toBe(16);
   });
 
+  test('listeners get everything all the same, where one who has pulled does so no more', async () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const { aws, converse, peer } = await open({ maxQueue: 16, closeTimeout: 50 });
+    const seen: unknown[] = [];
+    aws.on('message', (data) => seen.push(data));
+    peer.send(numbered(2));
+    await queued({ converse }, 2);
+    await converse.receive();
+    peer.send(numbered(98), close(1000));
+    await queued({ converse }, 16);
+
+    aws.transport?.destroy(new Error('gone'));
+
+    expect(await aws.closed).toMatchObject({ code: 1000, wasClean: true });
+    expect(seen).toHaveLength(100);
+    warn.mockRestore();
+  });
+
   test('one who pulls slowly gets everything', async () => {
     const { aws, converse } = await stuck({ closeTimeout: 100 });
     aws.transport?.destroy(new Error('gone'));

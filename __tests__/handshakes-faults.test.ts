@@ -74,6 +74,18 @@ test.each([
   expect(error).toMatchObject({ code: 'ERR_HANDSHAKE_RESPONSE', status: 101 });
 });
 
+test.each([
+  ['NUL', 'Server: a\0'],
+  ['CR', 'Server: a\rX-Powered-By: b\r'],
+  ['an escape', 'Server: \x1b[31m'],
+])('a line with %s fails before it ends, which may be never', async (_what, line) => {
+  const before = await fault((socket) => socket.write(line.replace('Server: ', 'HTTP/1.1 101 ')));
+  expect(before).toMatchObject({ code: 'ERR_HANDSHAKE_RESPONSE' });
+
+  const after = await fault((socket) => socket.write(`HTTP/1.1 403 No\r\n${line}`));
+  expect(after).toMatchObject({ code: 'ERR_HANDSHAKE_RESPONSE', status: 403 });
+});
+
 test.each(['Sec-WebSocket-Protocol', 'Sec-WebSocket-Extensions', 'Sec-WebSocket-Accept'])(
   'bytes 0x80-0xff in %s fail, and crash nothing',
   async (name) => {

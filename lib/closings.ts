@@ -14,7 +14,7 @@ import {
   type ErrorCode,
 } from './exceptions.js';
 import { tellEnds, updateFlow } from './flows.js';
-import { arm, endReceiving } from './inboxes.js';
+import { arm, dropSeen, endReceiving } from './inboxes.js';
 import { endSending } from './outboxes.js';
 import type { CloseInfo } from './parts.js';
 import { WAITS } from './symbols.js';
@@ -136,7 +136,7 @@ function waitForReader(c: Connection): void {
   const waiting = c._queue?._items._size;
   setDeadline(c, () => {
     const stands = c._queue?._items._size === waiting && !c._userPaused && !c._working;
-    (stands ? tellEnds : waitForReader)(c);
+    (stands && !dropSeen(c) ? tellEnds : waitForReader)(c);
   });
 }
 

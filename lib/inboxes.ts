@@ -216,6 +216,13 @@ function judge(c: Connection): void {
   } else abandon(c);
 }
 
+/** Drops a queue that is full, where listeners have seen it. Returns whether that was so. */
+export function dropSeen(c: Connection): boolean {
+  const seen = queueOf(c)._wasFull && countListeners(c) > 0;
+  if (seen) abandon(c);
+  return seen;
+}
+
 function abandon(c: Connection): void {
   if (c._everPulled) warnAbandoned();
   c._forgetful = true;

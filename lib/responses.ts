@@ -31,6 +31,9 @@ const START = 'HTTP/1.1 ';
 /** HTTP/1.0 knows no upgrade; it can refuse one. */
 const STATUS_LINE = /^HTTP\/1\.(?:1|0(?! 101)) ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n$/;
 
+/** What stands in no head (RFC 9110 section 5.5, RFC 9112 section 2.2). */
+const NEVER = /[^\t\n\r -~\x80-\xff]|\r(?!\n|$)/;
+
 /** The error for an answer that is not what it should be. */
 export const refusal = (
   code: 'RESPONSE' | 'STATUS' | 'UPGRADE' | 'ACCEPT' | 'SUBPROTOCOL' | 'EXTENSIONS' | 'LIMIT',
@@ -175,10 +178,11 @@ export function responseReader({
       from = seen = 0;
       answer = undefined;
     }
-    // What cannot become a status line is refused before its line ends, which may be never.
+    // What cannot become a line of a head is refused before it ends, which may be never.
     if (!answer && seen < 9 && !START.startsWith(text.slice(0, 9).replace('.0', '.1'))) {
       throw noResponse(text);
     }
+    if (NEVER.test(fresh)) takeLine(text.slice(from));
     checkLimit(text.length);
     return undefined;
   };
