@@ -1,7 +1,14 @@
 /** Messages from iterables, and the order of everything that is sent. */
-import { ConnectionClosed, DataFrames, FrameError } from 'aiowebsocket';
+import {
+  AioWebSocket,
+  ConnectionClosed,
+  DataFrames,
+  FrameError,
+  Frames,
+  type ByteSink,
+} from 'aiowebsocket';
 import { once } from 'node:events';
-import { close, open, Opcode, type Peer } from './helpers/peer.js';
+import { close, ended, listen, open, Opcode, type Peer } from './helpers/peer.js';
 
 /** A source whose items a test hands out one at a time, and which notes when it is ended. */
 class Source implements AsyncIterableIterator<string> {
@@ -422,5 +429,48 @@ describe('close() lets what was sent before go out first', () => {
 
     await expect(late).rejects.toMatchObject({ name: 'ConnectionClosedError', closeCode: 4001 });
     await closing;
+  });
+});
+
+describe('a codec that refuses a message', () => {
+  class Refusing extends Frames {
+    override write(fin: boolean, code: number, message: string | Uint8Array, rsv?: number): void {
+      if (message === 'bad') throw new Error('refused');
+      super.write(fin, code, message, rsv);
+    }
+  }
+  class Refuses extends AioWebSocket {
+    protected override makeFrames(sink: ByteSink): Frames {
+      return new Refusing(sink, this.options);
+    }
+  }
+  const refusing = async () => {
+    const server = await listen();
+    const aws = ended(new Refuses(server.uri));
+    const [peer] = await Promise.all([server.accept(), aws.createConnection()]);
+    return { aws, converse: aws.manipulator, peer };
+  };
+
+  test('rejects that send() alone, at once or in its turn', async () => {
+    const { converse, peer } = await refusing();
+
+    await expect(converse.send('bad')).rejects.toThrow('refused');
+    const before = converse.send(new Blob(['before']));
+    await expect(converse.send('bad')).rejects.toThrow('refused');
+    await before;
+    await converse.send('after');
+
+    await peer.until(() => peer.frames.length === 2);
+    expect(shape(peer)).toEqual(['before', 'after']);
+  });
+
+  test('fails the connection where it is a piece of a message', async () => {
+    const { aws, converse, peer } = await refusing();
+    await converse.send('good', { fin: false });
+
+    await expect(converse.send('bad', { fin: true })).rejects.toBeInstanceOf(FrameError);
+
+    expect(await aws.closed).toMatchObject({ error: { code: 'ERR_FRAME_SOURCE' } });
+    expect((await peer.closeFrame()).payload.readUInt16BE()).toBe(1011);
   });
 });

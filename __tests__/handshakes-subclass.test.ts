@@ -10,6 +10,7 @@ import {
   Frames,
   HandShake,
   HandShakeError,
+  parseUri,
   type ByteSink,
   type CloseInfo,
   type ConverseParts,
@@ -495,6 +496,28 @@ describe('what comes right behind the answer', () => {
       expect(await aws.closed).toMatchObject(info);
     });
   });
+});
+
+test('who sends no key is answered by nobody: an empty Accept is refused', async () => {
+  class Keyless extends HandShake {
+    override shake(): Promise<void> {
+      this.transport.write('GET / HTTP/1.1\r\n\r\n');
+      return Promise.resolve();
+    }
+  }
+  const transport = new Duplex({
+    read: () => undefined,
+    write(_chunk, _encoding, done) {
+      this.push(
+        'HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept:\r\n\r\n',
+      );
+      done();
+    },
+  });
+  const hands = new Keyless(parseUri('ws://a/'), transport);
+  await hands.shake();
+
+  await expect(hands.shakeResult()).rejects.toMatchObject({ code: 'ERR_HANDSHAKE_ACCEPT' });
 });
 
 test('no name of a subclass meets one of ours, however short', async () => {

@@ -13,7 +13,7 @@ import { EventEmitter } from 'eventemitter3';
 // eslint-disable-next-line no-restricted-globals, @typescript-eslint/unbound-method -- needs no `this`
 const { env, nextTick, versions } = process;
 
-/** As they are when this is loaded: who puts fake ones in their place does not mean our reading. */
+/** As they are when this is loaded: who puts fake ones in their place does not mean ours. */
 export const { clearImmediate, clearTimeout, setImmediate, setTimeout } = timers;
 export const { performance } = globalThis;
 

@@ -7,9 +7,9 @@ import { decodeUtf8 } from './utf8.js';
 import { copyOf } from './values.js';
 import { readBuffer, READ_BUFFER, UTF16, wasm, type Wasm } from './wasm.js';
 
-/** Bytes that are copied at a time, which a small message may keep alive while it lives. */
+/** The least that is copied at a time: a small message may keep alive the window that it is in. */
 const WINDOW = 1024;
-/** Windows of bytes grow with the messages that were in the one before, up to what Node's pool has. */
+/** Windows of bytes grow with the messages that were in the one before, up to 8 KiB. */
 const MOST = 8;
 /** Bytes above which a message is copied by itself: a window of fewer than four does not pay. */
 const SMALL = WINDOW / 4;

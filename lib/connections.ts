@@ -99,11 +99,12 @@ export abstract class Connection extends Transporter {
 
   // ---- life and silence: alives.ts ----
 
+  /** When a byte last came, in whole milliseconds of performance.now(). */
   _lastHeard = 0;
   /** Whether silence has asked for a ping, and when the kernel had taken it: then its clock runs. */
   _pinged = false;
   _pingTaken = 0;
-  /** When the watch should ring. */
+  /** The round of alives.ts that looks at it next; 0: none. */
   _dueAt = 0;
   /** Bytes that waited when last looked at, and those that had gone. */
   _backlog = 0;
@@ -125,6 +126,7 @@ export abstract class Connection extends Transporter {
   _streaming: PieceSink | undefined;
   /** Whether someone has pulled since listeners are attached: then all is kept. */
   _pulled = false;
+  /** Only for the warning. */
   _everPulled = false;
   /** Whether someone has pulled since the queue was empty, or since it was last looked at full. */
   _pulledLately = false;
@@ -162,7 +164,10 @@ export abstract class Connection extends Transporter {
   _error: Error | undefined;
   /** Messages that came after our Close frame, and were dropped. */
   _discarded = 0;
-  /** What bounds opening, later closing, and how long a full queue is left alone. */
+  /**
+   * What bounds opening, later closing, and how long a full queue is left alone, the end waits for a
+   * reader, and a stream that does not tell it is gone is waited for.
+   */
   _deadline: Alarm | undefined;
 
   constructor(numbers: Numbers) {

@@ -223,17 +223,17 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (this.state !== SocketState.zero) {
       throw new InvalidStateError('it connects once: make a new AioWebSocket');
     }
-    const attempt = new OpeningAttempt(c._numbers.timeout, c._held, signal);
-    this.#attempt = attempt;
-    c._deadline = attempt._alarm;
+    const opening = new OpeningAttempt(c._numbers.timeout, c._held, signal);
+    this.#attempt = opening;
+    c._deadline = opening._alarm;
     move(c, SocketState.connecting);
     try {
-      await attempt._bound(this.#open(attempt));
+      await opening._bound(this.#open(opening));
     } catch (error) {
-      throw await this.#openingFailed(attempt, error as Error);
+      throw await this.#openingFailed(opening, error as Error);
     } finally {
-      attempt._end();
-      if (c._deadline === attempt._alarm) c._deadline = undefined;
+      opening._end();
+      if (c._deadline === opening._alarm) c._deadline = undefined;
       this.#attempt = undefined;
     }
     return this;
@@ -298,12 +298,18 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return undefined;
   }
 
-  /** Before our own Close frame; it may still send. A throw is reported by `error`. */
+  /**
+   * Before the Close frame of a close of ours, not where the server closes first or the connection
+   * fails; it may still send. Waited for no longer than `closeTimeout`; a throw is reported by `error`.
+   */
   protected beforeClose(_code: number, _reason: string): void | Promise<void> {
     return undefined;
   }
 
-  /** After the end, before `close`. A throw is reported by `error`. */
+  /**
+   * After the end, before `close`, also where it was never open. Waited for no longer than
+   * `closeTimeout`; a throw is reported by `error`.
+   */
   protected afterClose(_info: CloseInfo): void | Promise<void> {
     return undefined;
   }

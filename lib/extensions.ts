@@ -15,7 +15,7 @@ const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 const EMPTY = Buffer.alloc(1);
 /** Output bytes after which others get their turn. */
 const SLICE = 1_048_576;
-/** So many times as much may come of several messages: a turn costs as much as some small ones. */
+/** So many slices may come of several messages together before others get their turn. */
 const TOGETHER = 8;
 const SYNC_FLUSH = 2;
 

@@ -78,11 +78,14 @@ export interface FrameHead {
 }
 
 const FIN = 0x80;
-const PAUSED = 1;
-/** What is left of a large message waits for its turn. */
-const SLICED = 2;
-const ENDED = 4;
 const RSV = 0x70;
+
+/** Why nothing is parsed: somebody has paused; */
+const PAUSED = 1;
+/** what is left of a large message waits for its turn; */
+const SLICED = 2;
+/** or nothing is taken any more. */
+const ENDED = 4;
 
 const noWriter = (): void => {
   throw new InvalidStateError('these frames have no writer: use packMessage()');
@@ -196,7 +199,10 @@ export class Frames extends EventEmitter<FramesEvents> {
     return (this.#stops & (PAUSED | SLICED)) > 0;
   }
 
-  /** Takes nothing any more, and lets go of what is unfinished; `read()` rejects with the error. */
+  /**
+   * Takes nothing any more, and lets go of what is unfinished; `read()` rejects with the error, or
+   * with an InvalidStateError.
+   */
   stop(error?: Error): void {
     if (error) this.#pull()._end(error);
     this.#stops |= ENDED;

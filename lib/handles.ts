@@ -52,7 +52,7 @@ export function writePast(socket: HandleOwner, bytes: Buffer): WriteRequest | tr
     else learn(handle);
   }
   if (!model) return undefined;
-  // Not for whoever is told of a request (async_hooks), and writes.
+  // Taken before it is used: who is told of a request (async_hooks) may write in turn.
   const request = spare ?? new model._Request();
   spare = undefined;
   // What fails here fails for the stream as well, and it tells.

@@ -35,7 +35,7 @@ export function deliver(c: Connection, message: Message, bytes: number): void {
 }
 
 /** What has come before it is open, which listeners are told once it is. */
-export const waiting = (c: Connection): Message[] => c._queue?._items._items() ?? [];
+export const waiting = (c: Connection): Message[] => c._queue?._items._all() ?? [];
 
 /** It is open: listeners are told what came meanwhile. */
 export function release(c: Connection, messages: readonly Message[]): void {

@@ -60,6 +60,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   /**
    * @param transport an open byte stream on which the opening handshake is over
    * @param options limits and timers
+   * @param parts what `makeConverse()` of AioWebSocket was given, or the bytes that came behind the
+   * response
    * @throws TypeError or RangeError that names the option
    */
   constructor(transport: Duplex, options: ConverseOptions = {}, parts: ConverseParts = {}) {
@@ -119,7 +121,10 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     return receivePieces(coreOf(this), options);
   }
 
-  /** Messages, until the connection closes; leaving the loop does not close it. */
+  /**
+   * Messages, until the connection closes; leaving the loop does not close it.
+   * @throws {ConnectionClosed} from the loop, after any end but 1000, 1001 and an empty Close (1005)
+   */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
     return iterate(coreOf(this));
   }
@@ -128,7 +133,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * Sends one ping and waits for its pong, or that of a later ping (RFC 6455 section 5.5.2).
    * @param data at most 125 bytes; random when omitted, so that concurrent pings differ
    * @returns round-trip latency in milliseconds
-   * @throws {ConnectionClosed} when the connection ends first
+   * @throws {ConnectionClosed}, or what broke it, when the connection ends first; TypeError or
+   * RangeError for wrong data
    */
   ping(data?: ControlData): Promise<number> {
     return ping(coreOf(this), data);
@@ -137,6 +143,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   /**
    * Sends a pong that nobody asked for: a one-way sign of life (RFC 6455 section 5.5.3).
    * @param data at most 125 bytes
+   * @returns resolves as that of {@link send} does
+   * @throws {ConnectionClosed} when the connection ends first; TypeError or RangeError for wrong data
    */
   pong(data: ControlData = ''): Promise<void> {
     const c = coreOf(this);
@@ -152,6 +160,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * @param code 1000–1003, 1007–1014 or 3000–4999
    * @param reason at most 123 bytes of UTF-8
    * @returns how it ended; the same promise for every call
+   * @throws {TypeError} or RangeError for a code or reason that no Close frame may carry
    */
   close(code = 1000, reason = ''): Promise<CloseInfo> {
     return attempt(() => {

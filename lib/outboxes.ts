@@ -127,8 +127,14 @@ function sendPiece(
     });
   };
   // What follows a piece would go on with a message that lacks it.
-  const writePiece = (): Promise<void> | undefined =>
-    (write() as Promise<void> | undefined)?.catch((cause: unknown) => abandon(c, cause));
+  const writePiece = (): Promise<void> | undefined => {
+    const fails = (cause: unknown): never => abandon(c, cause);
+    try {
+      return (write() as Promise<void> | undefined)?.catch(fails);
+    } catch (cause) {
+      return fails(cause);
+    }
+  };
   return enter(c, whole ? write : writePiece, open);
 }
 
@@ -156,9 +162,13 @@ function enter(c: Connection, work: () => void | Promise<void>, open?: boolean):
     (c._begun ? settler._reject : reject)(error);
   };
   (c._order ??= new SendQueue())._add(() => {
-    const working = work();
-    if (working) return working.then(succeed, fail);
-    succeed();
+    try {
+      const working = work();
+      if (working) return working.then(succeed, fail);
+      succeed();
+    } catch (error) {
+      fail(error);
+    }
     return undefined;
   }, open);
   return entered;

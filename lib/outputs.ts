@@ -85,7 +85,7 @@ export class Output {
   }
 }
 
-/** Ends what one more of `_corks` began. */
+/** Takes back one of `_corks`; with the last one, what was held back leaves. */
 export function uncork(o: Output): void {
   if (--o._corks === 0) flush(o);
 }

@@ -33,6 +33,7 @@ const PIECE_COST = 128;
 /**
  * An iterator over what a source gives, until it fails.
  * @param poll the first item, where there is one
+ * @param wait has somebody wait for the next one
  * @param explain what to tell of the error it ended with; nothing where that is how it should end
  * @param leave told of each who waits when the loop is left, and once more of nobody
  */
@@ -91,6 +92,7 @@ export function pullIterator<T>(
 
 /**
  * @param mostBytes pieces that wait, above which reading pauses
+ * @param maxPayload bytes that the message may have, where not as many as any
  * @param onFull told when reading is to pause, and to go on
  * @param onBegin told when the message begins
  * @param onLeave told when the reader wants no more

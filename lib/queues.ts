@@ -9,7 +9,7 @@ export interface Waiter<T> {
   _fail: (error: unknown) => void;
 }
 
-/** How many places may be empty at the front of a list before it is moved up. */
+/** How many places, two an item, may be empty at the front of a list before it is moved up. */
 const SPARE = 128;
 
 /** A first-in, first-out list of items and their sizes that moves them rarely. */
@@ -55,11 +55,11 @@ export class Fifo<T> {
   }
 
   /** What waits, in a list of its own. */
-  _items(): T[] {
+  _all(): T[] {
     return this._list.filter((_, at) => at >= this._at && !(at & 1)) as T[];
   }
 
-  /** Takes an item out of the middle. */
+  /** Takes an item that has no size out of the middle. */
   _remove(item: T): void {
     const at = this._list.indexOf(item);
     if (at >= 0) this._list.splice(at, 2);

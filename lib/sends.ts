@@ -4,7 +4,7 @@
  */
 import { Fifo } from './queues.js';
 
-/** Something to send. A promise, which must not reject, holds back what comes later. */
+/** Something to send; it must neither throw nor reject. A promise holds back what comes later. */
 export type SendTask = () => void | Promise<void>;
 
 interface Slot {

@@ -1,5 +1,5 @@
 /**
- * Time: timers that judge late rather than wrongly, and hooks that do not take for ever.
+ * Timers that judge late rather than wrongly.
  * @packageDocumentation
  */
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from './builtins.js';
