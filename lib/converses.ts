@@ -376,7 +376,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     this.#talk(
       transport,
       response,
-      deflate && new Deflate(deflate, { ...(this.options.compression as CompressionOptions) }),
+      deflate && new Deflate(deflate, this.options.compression as CompressionOptions),
     );
     const after = this.afterOpen();
     if (after) await Promise.race([after, closedOf(c)]);

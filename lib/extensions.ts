@@ -170,7 +170,7 @@ export class Deflate implements Extension {
   /** Bytes below which a message goes out as it is. */
   readonly _threshold: number;
   readonly _parameters: DeflateParameters;
-  readonly _options: CompressionOptions;
+  readonly _options: CompressionOptions | undefined;
   /** Whether the message that goes out is compressed. */
   _active = false;
   _deflater: Codec | undefined;
@@ -181,11 +181,15 @@ export class Deflate implements Extension {
   /** Whether a byte has come of the message under way. */
   _begun = false;
 
-  /** @param parameters what was negotiated */
-  constructor(parameters: DeflateParameters, options: CompressionOptions) {
+  /**
+   * @param parameters what was negotiated
+   * @param options the option `compression`; `true` and nothing are as good as an empty object
+   */
+  constructor(parameters: DeflateParameters, options: CompressionOptions | undefined) {
     this._parameters = parameters;
     this._options = options;
-    this._threshold = options.threshold ?? (parameters.clientForgets ? 1024 : 0);
+    const { threshold } = { ...options };
+    this._threshold = threshold ?? (parameters.clientForgets ? 1024 : 0);
   }
 
   decode(bytes: Buffer, last: boolean, limit: number, output: Output): Buffer | undefined {
@@ -266,7 +270,7 @@ export class Deflate implements Extension {
 
   _makeDeflater(): Codec {
     const { createDeflateRaw, deflateRawSync } = zlib!;
-    const { level = -1, memLevel = 8 } = this._options;
+    const { level = -1, memLevel = 8 } = { ...this._options };
     // zlib's raw deflate knows no window of 256 bytes, but with 512 it looks back 250 at the most.
     const windowBits = Math.max(9, this._parameters.clientBits);
     const settings = { windowBits, level, memLevel, finishFlush: SYNC_FLUSH };

@@ -18,7 +18,7 @@ export interface TransportOwner {
 
 /** What is kept with a transport. */
 export interface Tap {
-  _owner?: TransportOwner | undefined;
+  _owner: TransportOwner | undefined;
   /** Whether the transport was made here: then what it is given may be overwritten once taken. */
   readonly _ours: boolean;
 }

@@ -111,7 +111,7 @@ export async function openTransport(
     throw mustBe('localAddress', 'an IP address', localAddress);
   }
   const phase = net.isIP(host) ? 'tcp' : 'dns';
-  const tap: Tap = { _ours: true };
+  const tap: Tap = { _owner: undefined, _ours: true };
   let socket: Tapped & Socket;
   try {
     const settings = socketSettings(remote, options, phase === 'dns', tap);
