@@ -86,6 +86,18 @@ test.each([
   expect(after).toMatchObject({ code: 'ERR_HANDSHAKE_RESPONSE', status: 403 });
 });
 
+test('a CR alone fails also where what follows it comes later', async () => {
+  const error = await fault(async (socket) => {
+    socket.setNoDelay(true);
+    for (const part of ['HTTP/1.1 101 x\r', 'y']) {
+      await new Promise((resolve) => socket.write(part, resolve));
+      await new Promise(setImmediate);
+    }
+  });
+
+  expect(error).toMatchObject({ code: 'ERR_HANDSHAKE_RESPONSE' });
+});
+
 test.each(['Sec-WebSocket-Protocol', 'Sec-WebSocket-Extensions', 'Sec-WebSocket-Accept'])(
   'bytes 0x80-0xff in %s fail, and crash nothing',
   async (name) => {

@@ -152,6 +152,7 @@ export function responseReader({
   return (chunk) => {
     // No line ends between `from` and here.
     let seen = text.length;
+    const last = text.slice(-1);
     const fresh = chunk.toString('latin1');
     text += fresh;
     const checkLimit = (to: number): void => {
@@ -182,7 +183,7 @@ export function responseReader({
     if (!answer && seen < 9 && !START.startsWith(text.slice(0, 9).replace('.0', '.1'))) {
       throw noResponse(text);
     }
-    if (NEVER.test(fresh)) takeLine(text.slice(from));
+    if (NEVER.test(last + fresh)) takeLine(text.slice(from));
     checkLimit(text.length);
     return undefined;
   };
