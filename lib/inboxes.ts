@@ -176,8 +176,8 @@ function showTo(emitter: Audience, message: Message): boolean {
 
 /** The same with a message that waits: who is attached meanwhile is shown first what was before it. */
 function showWaiting(c: Connection, message: Message, behind: number): void {
+  c._behind = behind;
   c._emitters.forEach((emitter, i, emitters) => {
-    c._behind = behind;
     c._next = emitters[i + 1];
     showTo(emitter, message);
     catchUp(c);

@@ -126,16 +126,7 @@ function sendPiece(
       return writeFrame(c, !open, opcode, bytes, compress);
     });
   };
-  // What follows a piece would go on with a message that lacks it.
-  const writePiece = (): Promise<void> | undefined => {
-    const fails = (cause: unknown): never => abandon(c, cause);
-    try {
-      return (write() as Promise<void> | undefined)?.catch(fails);
-    } catch (cause) {
-      return fails(cause);
-    }
-  };
-  return enter(c, whole ? write : writePiece, open);
+  return enter(c, write, open);
 }
 
 /** Runs in its turn; settles once there is room. */
@@ -157,8 +148,10 @@ function enter(c: Connection, work: () => void | Promise<void>, open?: boolean):
   const succeed = (): void => {
     if (c._waiting?.delete(settler)) drained(c).then(resolve, settler._reject);
   };
-  const fail = (error: unknown): void => {
+  const fail = (cause: unknown): void => {
     c._waiting?.delete(settler);
+    // What follows a piece would go on with a message that lacks it.
+    const error = open === undefined ? cause : incomplete(c, cause);
     (c._begun ? settler._reject : reject)(error);
   };
   (c._order ??= new SendQueue())._add(() => {
@@ -174,9 +167,9 @@ function enter(c: Connection, work: () => void | Promise<void>, open?: boolean):
   return entered;
 }
 
-/** A message that cannot be completed takes the connection with it. */
-function abandon(c: Connection, cause: unknown): never {
-  if (isOver(c)) throw cause;
+/** A message that cannot be completed takes the connection with it. Returns what to tell of that. */
+function incomplete(c: Connection, cause: unknown): unknown {
+  if (isOver(c)) return cause;
   const error = new FrameError(
     'ERR_FRAME_SOURCE',
     `a message could not be completed: ${String(cause)}`,
@@ -184,7 +177,7 @@ function abandon(c: Connection, cause: unknown): never {
     { cause },
   );
   c._fail(error);
-  throw error;
+  return error;
 }
 
 /** Each item is a fragment that goes out as soon as it is there; an empty one ends the message. */
@@ -218,8 +211,7 @@ async function sendPieces(
   } catch (cause) {
     if (c._sources?.delete(source)) endSource(source);
     // Where nothing has gone out the connection need not suffer for it.
-    if (!begun) throw cause;
-    abandon(c, cause);
+    throw begun ? incomplete(c, cause) : cause;
   }
 }
 

@@ -92,7 +92,7 @@ export function pullIterator<T>(
 
 /**
  * @param mostBytes pieces that wait, above which reading pauses
- * @param maxPayload bytes that the message may have, where not as many as any
+ * @param maxPayload most bytes of the message; left out: no limit but the connection's
  * @param onFull told when reading is to pause, and to go on
  * @param onBegin told when the message begins
  * @param onLeave told when the reader wants no more

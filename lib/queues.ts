@@ -81,6 +81,7 @@ export class PullQueue<T> {
   readonly _most: number;
   readonly _mostBytes: number;
   readonly _onFull: (full: boolean) => void;
+  /** Whether it has been full, and half of it has not been taken since. */
   _wasFull = false;
   _ended: [error: unknown] | undefined;
 
