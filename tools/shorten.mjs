@@ -52,12 +52,41 @@ export async function shorten(code) {
     minifySyntax: true,
     minifyWhitespace: true,
     target: 'node20.12',
-    lineLimit: LINE,
   });
   // It does nothing, and tells Node what a CommonJS module exports: taken for dead code otherwise.
   const [names = ''] = /\b0&&\(module\.exports=\{[^}]*\}\);/.exec(code) ?? [];
-  // A literal in two lines is not what it was once a bundler has indented the second one.
-  return short.code.replaceAll('\\\n', '') + names;
+  return edited(short.code, lineEnds(parse(short.code))) + names;
+}
+
+/**
+ * Ends lines where nothing changes by it: behind commas, semicolons and braces. esbuild would do so
+ * within literals, too, which then are not what they were once a bundler has indented their second
+ * line; one that is a variable's value is put together of several instead.
+ *
+ * @param {ts.SourceFile} source
+ */
+function lineEnds(source) {
+  /** @type {Edit[]} */
+  const edits = [];
+  let from = 0;
+  /** @param {ts.Node} node */
+  const visit = (node) => {
+    const end = node.getEnd();
+    const text = node.getChildCount() > 0 ? '' : node.getText();
+    const isValue = ts.isStringLiteral(node) && ts.isVariableDeclaration(node.parent);
+    if (isValue && !text.includes('\\')) {
+      for (let at = node.getStart() + LINE; at < end - 1; at += LINE) {
+        edits.push([at, at, `${text[0]}+\n${text[0]}`]);
+        from = at;
+      }
+    } else if (/^[,;{]$/.test(text) && end - from > LINE) {
+      edits.push([end, end, '\n']);
+      from = end;
+    }
+    for (const child of node.getChildren()) visit(child);
+  };
+  visit(source);
+  return edits;
 }
 
 /** @param {string} code */
