@@ -205,6 +205,20 @@ describe('a queue from which somebody pulls, while listeners see all', () => {
     await eventually(pair, () => pair.seen.length === 300);
   });
 
+  test('slowly is kept, however many listeners come', async () => {
+    const pair = await filled({});
+    await queued(pair, 100);
+
+    for (let i = 0; i < 3; i++) {
+      pair.aws.on('message', () => undefined);
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+    }
+
+    expect(pair.converse.queueSize).toBe(100);
+    expect(await pair.converse.receive()).toBe('m1');
+  });
+
   test('slowly is kept', async () => {
     const pair = await filled({ closeTimeout: 60 });
     const { converse, seen } = pair;

@@ -1,6 +1,13 @@
 /** Answers that are no HTTP/1.1, or too much of it. */
 import type { Socket } from 'node:net';
-import { AioWebSocket, HandShakeError, type AioWebSocketOptions } from 'aiowebsocket';
+import { Duplex } from 'node:stream';
+import {
+  AioWebSocket,
+  HandShake,
+  HandShakeError,
+  parseUri,
+  type AioWebSocketOptions,
+} from 'aiowebsocket';
 import { failure } from './helpers/opening.js';
 import { acceptance, closeServers, RawServer, readHead } from './helpers/raw-server.js';
 
@@ -87,15 +94,31 @@ test.each([
 });
 
 test('a CR alone fails also where what follows it comes later', async () => {
-  const error = await fault(async (socket) => {
-    socket.setNoDelay(true);
-    for (const part of ['HTTP/1.1 101 x\r', 'y']) {
-      await new Promise((resolve) => socket.write(part, resolve));
-      await new Promise(setImmediate);
-    }
+  const transport = new Duplex({
+    read: () => undefined,
+    write(_chunk, _encoding, done) {
+      done();
+    },
   });
+  const hands = new HandShake(parseUri('ws://a/'), transport);
+  await hands.shake();
+  const result = hands.shakeResult();
 
-  expect(error).toMatchObject({ code: 'ERR_HANDSHAKE_RESPONSE' });
+  transport.push('HTTP/1.1 101 x\r');
+  await new Promise(setImmediate);
+  transport.push('y');
+
+  await expect(result).rejects.toMatchObject({ code: 'ERR_HANDSHAKE_RESPONSE' });
+  transport.destroy();
+}, 5000);
+
+test('a reason phrase without end is not all of the error message', async () => {
+  const error = await fault((socket) =>
+    socket.end(`HTTP/1.1 403 ${'x'.repeat(10_000)}\r\nContent-Length: 0\r\n\r\n`),
+  );
+
+  expect(error).toMatchObject({ code: 'ERR_HANDSHAKE_STATUS', status: 403 });
+  expect(error.message.length).toBeLessThan(200);
 });
 
 test.each(['Sec-WebSocket-Protocol', 'Sec-WebSocket-Extensions', 'Sec-WebSocket-Accept'])(
