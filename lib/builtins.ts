@@ -4,30 +4,38 @@
  * @packageDocumentation
  */
 import { Buffer, isUtf8, kMaxLength } from 'node:buffer';
-import { hash, randomFillSync } from 'node:crypto';
+import type * as Crypto from 'node:crypto';
+import { createRequire } from 'node:module';
+import type * as Net from 'node:net';
 import * as timers from 'node:timers';
+import type * as Tls from 'node:tls';
 import { isAnyArrayBuffer } from 'node:util/types';
+import type * as Zlib from 'node:zlib';
 import { EventEmitter } from 'eventemitter3';
 
 // Not imported: a module of it looks at all that process has, and opens its streams.
 // eslint-disable-next-line no-restricted-globals, @typescript-eslint/unbound-method -- needs no `this`
-const { env, nextTick, versions } = process;
+const { env, execPath, nextTick, versions } = process;
 
 /** As they are when this is loaded: who puts fake ones in their place does not mean ours. */
 export const { clearImmediate, clearTimeout, setImmediate, setTimeout } = timers;
 export const { performance } = globalThis;
 
-export {
-  Buffer,
-  EventEmitter,
-  hash,
-  isAnyArrayBuffer,
-  isUtf8,
-  kMaxLength,
-  nextTick,
-  randomFillSync,
-  versions,
-};
+export { Buffer, EventEmitter, isAnyArrayBuffer, isUtf8, kMaxLength, nextTick, versions };
+
+interface Loaded {
+  'node:crypto': typeof Crypto;
+  'node:net': typeof Net;
+  'node:tls': typeof Tls;
+  'node:zlib': typeof Zlib;
+}
+
+const builtin = createRequire(execPath) as <Name extends keyof Loaded>(name: Name) => Loaded[Name];
+const loaded: Partial<Loaded> = {};
+
+/** Loads a module of Node's once it is needed: importing this package costs none of these. */
+export const load = <Name extends keyof Loaded>(name: Name): Loaded[Name] =>
+  (loaded[name] ??= builtin(name));
 
 /** Whether only what Node documents is to be used. */
 export const documented = (): boolean => !!env['AIOWEBSOCKET_DOCUMENTED'];

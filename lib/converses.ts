@@ -10,7 +10,7 @@ import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
 import { ConnectionError, InvalidStateError } from './exceptions.js';
-import { Deflate, loadZlib } from './extensions.js';
+import { Deflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
 import { release, waiting } from './inboxes.js';
@@ -369,10 +369,6 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     tell(this, 'handshake', response);
     attempt._check();
     const { [DEFLATE]: deflate } = hands;
-    if (deflate) {
-      await loadZlib();
-      attempt._check();
-    }
     this.#talk(
       transport,
       response,

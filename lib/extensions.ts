@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import type * as Zlib from 'node:zlib';
-import { Buffer, documented, kMaxLength, NOTHING } from './builtins.js';
+import { Buffer, documented, kMaxLength, load, NOTHING } from './builtins.js';
 import { StatusCodes } from './enumerations.js';
 import { FrameError } from './exceptions.js';
 import type { CompressionOptions, DeflateParameters } from './negotiations.js';
@@ -18,13 +18,6 @@ const SLICE = 1_048_576;
 /** So many slices may come of several messages together before others get their turn. */
 const TOGETHER = 8;
 const SYNC_FLUSH = 2;
-
-let zlib: typeof Zlib | undefined;
-
-/** Loads zlib, which most connections do without: before the first {@link Deflate} is at work. */
-export async function loadZlib(): Promise<void> {
-  zlib ??= await import('node:zlib');
-}
 
 /** Output of a codec; `done` where nothing more will come of the input. */
 type Output = (bytes: Buffer, done: boolean) => void;
@@ -248,7 +241,7 @@ export class Deflate implements Extension {
   }
 
   _makeInflater(): Codec {
-    const { createInflateRaw, inflateRawSync } = zlib!;
+    const { createInflateRaw, inflateRawSync } = load('node:zlib');
     const { serverBits: windowBits, serverForgets } = this._parameters;
     const codec = handleCodec(
       createInflateRaw({ windowBits, chunkSize: 64 }),
@@ -269,7 +262,7 @@ export class Deflate implements Extension {
   }
 
   _makeDeflater(): Codec {
-    const { createDeflateRaw, deflateRawSync } = zlib!;
+    const { createDeflateRaw, deflateRawSync } = load('node:zlib');
     const { level = -1, memLevel = 8 } = { ...this._options };
     // zlib's raw deflate knows no window of 256 bytes, but with 512 it looks back 250 at the most.
     const windowBits = Math.max(9, this._parameters.clientBits);

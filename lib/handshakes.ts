@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { EventEmitter, hash, NOTHING, type Buffer } from './builtins.js';
+import { EventEmitter, load, NOTHING, type Buffer } from './builtins.js';
 import { readBody, readUntil } from './bodies.js';
 import { ConnectionError, HandShakeError } from './exceptions.js';
 import {
@@ -192,7 +192,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** What the server makes of our key (RFC 6455 section 4.2.2); asked for several times in a row. */
   get #accept(): string {
     const key = header(this.#sent, KEY) ?? '';
-    if (key !== latestKey) latestAccept = hash('sha1', key + GUID, 'base64');
+    if (key !== latestKey) latestAccept = digest('sha1', key + GUID);
     latestKey = key;
     return latestAccept;
   }
@@ -234,7 +234,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const { maxHeadBytes, maxHeadFields } = this.#numbers;
     const halves = text.split(this.#accept);
     return halves.length === 2
-      ? hash('sha256', [...halves, maxHeadBytes, maxHeadFields].join('\0'), 'base64')
+      ? digest('sha256', [...halves, maxHeadBytes, maxHeadFields].join('\0'))
       : undefined;
   }
 
@@ -336,6 +336,8 @@ const isPlain = (
 ): boolean =>
   (headers ?? unionHeader ?? origin ?? protocols ?? compression ?? userinfo) === undefined;
 
+const digest = (algorithm: string, text: string): string =>
+  load('node:crypto').hash(algorithm, text, 'base64');
 const newKey = (): string => randomBytes(4).toString('base64');
 
 /** All its methods, as they are when they are loaded: whoever puts others in their place is heard. */

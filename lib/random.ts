@@ -2,7 +2,7 @@
  * Random numbers from a strong source, many at a time.
  * @packageDocumentation
  */
-import { Buffer, randomFillSync } from './builtins.js';
+import { Buffer, load } from './builtins.js';
 
 const WORDS = new Int32Array(2048);
 let next = WORDS.length;
@@ -10,7 +10,7 @@ let next = WORDS.length;
 /** Four unpredictable bytes, as a number; given once. */
 export function randomWord(): number {
   if (next === WORDS.length) {
-    randomFillSync(WORDS);
+    load('node:crypto').randomFillSync(WORDS);
     next = 0;
   }
   const word = WORDS[next] as number;

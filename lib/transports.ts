@@ -2,11 +2,9 @@
  * Byte streams: how one is opened, read without copies, and written without waiting.
  * @packageDocumentation
  */
-import type * as Net from 'node:net';
 import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type * as Tls from 'node:tls';
-import { Buffer, nextTick } from './builtins.js';
+import { Buffer, load, nextTick } from './builtins.js';
 import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
 import { writePast, type HandleOwner } from './handles.js';
 import type { TlsOptions, TransportOptions } from './options.js';
@@ -25,8 +23,6 @@ export interface OpenContext {
   _onTransport?: (transport: Duplex) => void;
 }
 
-let net: typeof Net | undefined;
-let tls: typeof Tls | undefined;
 /** What writes for a socket, if nobody has put another method in its place. */
 let nativeWrite: unknown;
 
@@ -102,10 +98,9 @@ export async function openTransport(
 ): Promise<Duplex> {
   const { ssl, host } = remote;
   const { localAddress } = options;
-  // Loaded only when used: importing this package costs neither.
-  net ??= await import('node:net');
+  const net = load('node:net');
   nativeWrite ??= (Object.getPrototypeOf(net.Socket.prototype) as { write: unknown }).write;
-  const { connect } = ssl ? (tls ??= await import('node:tls')) : net;
+  const { connect } = load(ssl ? 'node:tls' : 'node:net');
   context._signal?.throwIfAborted();
   if (localAddress && !net.isIP(localAddress)) {
     throw mustBe('localAddress', 'an IP address', localAddress);
@@ -124,6 +119,8 @@ export async function openTransport(
   tap._owner = opener;
   socket[TAP] = tap;
   context._onTransport?.(socket);
+  // The handshake's key will need it: it loads while the network is under way.
+  load('node:crypto');
   return new Promise((resolve, reject) => {
     opener._resolve = resolve;
     opener._reject = reject;

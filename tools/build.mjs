@@ -138,8 +138,6 @@ async function joinModules(folder) {
     entryPoints,
     format: 'cjs',
     outdir: join(folder, 'cjs'),
-    // Who runs it by a vm.Script, as Jest does, has no import() for it.
-    supported: { 'dynamic-import': false },
   });
   for (const format of ['esm', 'cjs']) {
     const file = join(folder, format, 'index.js');

@@ -1,11 +1,12 @@
 /**
  * Importing the package must load none of the modules that only some connections need: a script
- * that talks plain ws:// pays for no TLS, no zlib and no HTTP. Checked in fresh processes, for both
+ * that talks plain ws:// pays for no TLS, no zlib and no HTTP, and one that does not talk at all for no
+ * sockets and no cryptography. Checked in fresh processes, for both
  * builds, against Node's own list of the built-in modules it has loaded.
  */
 import { conclude, ensureBuilt, run } from './shared.mjs';
 
-const unwanted = ['tls', 'zlib', 'http', 'https', 'http2'];
+const unwanted = ['net', 'crypto', 'tls', 'zlib', 'http', 'https', 'http2'];
 
 /**
  * What the fresh process runs. It ends with loading them on purpose: a check that cannot see them

@@ -13,7 +13,7 @@ import {
   type HandShakeResponse,
 } from 'aiowebsocket';
 import fc from 'fast-check';
-import { Deflate, loadZlib } from '../../lib/extensions.js';
+import { Deflate } from '../../lib/extensions.js';
 import { MemoryTransport } from '../helpers/duplex.js';
 import { codec, note, type Told } from '../helpers/frames.js';
 import { acceptance } from '../helpers/raw-server.js';
@@ -101,7 +101,6 @@ async function incoming(
   withLarge: boolean,
   documented: boolean,
 ): Promise<void> {
-  await loadZlib();
   useZlib(documented);
   const all = withLarge ? [...messages.slice(0, 2), LARGE, ...messages.slice(2)] : messages;
   const { wire, told: expected } = serverStream(all, deflate);
@@ -125,7 +124,6 @@ async function outgoing(
   sizes: readonly number[],
   documented: boolean,
 ): Promise<void> {
-  await loadZlib();
   useZlib(documented);
   const extension = deflate && new Deflate(deflate, {});
   const written: Buffer[] = [];
@@ -163,7 +161,6 @@ async function verdicts(
   sizes: readonly number[],
   othersSizes: readonly number[],
 ): Promise<void> {
-  await loadZlib();
   useZlib(false);
   const judge = async (bytes: Buffer) =>
     [
