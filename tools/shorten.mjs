@@ -1,7 +1,8 @@
 /**
  * What bundlers leave as it is, though it has a shorter form, gets it here: function declarations
- * become arrow functions, methods that often say `this` say it once, what is thrown is handed to a
- * function, so that it can stand in an expression, and what is set to undefined is set to a variable.
+ * become arrow functions, numbers take the place of their names, methods that often say `this` say
+ * it once, what is thrown is handed to a function, so that it can stand in an expression, and what is
+ * set to undefined is set to a variable.
  */
 import { transform } from 'esbuild';
 import ts from 'typescript';
@@ -17,6 +18,8 @@ const CALLED_OFTEN =
 const THROWN_OFTEN = 12;
 /** Characters of a line, about: Node shows the one that throws, with every error that nobody catches. */
 const LINE = 120;
+/** Characters that a bundler makes of a name. */
+const SHORT_NAME = 2;
 /** Mentions of `this` from which on the variable pays for itself, and those without a `let` to join. */
 const OFTEN = 3;
 const OFTEN_ALONE = 4;
@@ -30,12 +33,13 @@ export async function shorten(code) {
   for (const name of [SELF, THROW, NOTHING]) {
     if (code.includes(name)) throw new Error(`${name} is taken`);
   }
-  const source = parse(code);
+  const whole = parse(code);
+  const source = parse(edited(code, putNumbers(whole)));
   const throwers = oftenThrown(source);
   /** @type {Map<string, string>} */
   const called = new Map();
   const { statements } = parse(
-    edited(code, [...shareThis(source), ...shortenWords(source, throwers, called)]),
+    edited(source.text, [...shareThis(source), ...shortenWords(source, throwers, called)]),
   );
   const pieces = statements.map((one) => (isPlain(one) ? arrowOf(one) : one.getFullText()));
   const helpers = [
@@ -51,6 +55,7 @@ export async function shorten(code) {
   const short = await transform(pieces.join('\n'), {
     minifySyntax: true,
     minifyWhitespace: true,
+    treeShaking: true,
     target: 'node20.12',
   });
   // It does nothing, and tells Node what a CommonJS module exports: taken for dead code otherwise.
@@ -126,6 +131,68 @@ function arrowOf({ name, parameters, body, modifiers }) {
 }
 
 /** @typedef {[from: number, to: number, text: string]} Edit */
+
+/**
+ * Puts numbers that have a name, and keep it, where the name is used: a bundler that has to leave
+ * variables as they are does not.
+ *
+ * @param {ts.SourceFile} source
+ */
+function putNumbers(source) {
+  /** @type {Map<string, { declaration: ts.VariableDeclaration, uses: ts.Identifier[] }>} */
+  const numbers = new Map();
+  const variables = source.statements.filter(ts.isVariableStatement);
+  for (const declaration of variables.flatMap((one) => one.declarationList.declarations)) {
+    if (declaration.initializer && ts.isNumericLiteral(declaration.initializer)) {
+      numbers.set(declaration.name.getText(), { declaration, uses: [] });
+    }
+  }
+  /** @type {Set<string>} */
+  const others = new Set();
+  /** @param {ts.Node} node */
+  const visit = (node) => {
+    if (ts.isIdentifier(node) && numbers.get(node.text)?.declaration.name !== node) {
+      if (isRead(node)) numbers.get(node.text)?.uses.push(node);
+      else if (!isProperty(node)) others.add(node.text);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  /** @type {Edit[]} */
+  const edits = [];
+  for (const [name, { declaration, uses }] of numbers) {
+    const value = declaration.initializer?.getText() ?? '';
+    const named = `,=${value}`.length + SHORT_NAME * (uses.length + 1);
+    if (others.has(name) || uses.length * value.length > named) continue;
+    for (const one of uses) edits.push([one.getStart(), one.getEnd(), value]);
+  }
+  return edits;
+}
+
+/**
+ * @param {ts.Identifier} name
+ * @returns whether it stands for its value, which nothing changes there
+ */
+function isRead(name) {
+  const { parent } = name;
+  if (isProperty(name) || ts.isShorthandPropertyAssignment(parent)) return false;
+  if (ts.isPrefixUnaryExpression(parent) || ts.isPostfixUnaryExpression(parent)) {
+    return !/^(\+\+|--)|(\+\+|--)$/.test(parent.getText());
+  }
+  if (ts.isBinaryExpression(parent) && parent.left === name) {
+    return !/^(?![=!<>]=).*=$/.test(operatorOf(parent));
+  }
+  return ts.isExpression(name) && !('name' in parent && parent.name === name);
+}
+
+/** @param {ts.Identifier} name */
+function isProperty(name) {
+  const { parent } = name;
+  return (
+    (ts.isPropertyAccessExpression(parent) && parent.name === name) ||
+    (ts.isPropertyAssignment(parent) && parent.name === name)
+  );
+}
 
 /**
  * Puts `this` into a variable where a method mentions it often.
