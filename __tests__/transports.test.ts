@@ -121,6 +121,25 @@ describe('where it connects', () => {
     await connects(`ws://no-such-name.invalid:${server.port}/`, { lookup: gives, family: 4 });
   });
 
+  test('a name whose lookup answers again, and rejects besides: only the first answer counts', async () => {
+    const server = await RawServer.listen((socket) => shakeHands(socket));
+    const lookup = (async (_host, _options, callback) => {
+      callback(null, '127.0.0.1', 4);
+      callback(null, '127.0.0.1', 4);
+      callback(new Error('no'), '', 0);
+      throw new Error('nor this');
+    }) as LookupFunction;
+
+    for (const family of [0, 4] as const) {
+      await connects(`ws://no-such-name.invalid:${server.port}/`, {
+        lookup,
+        family,
+      });
+    }
+
+    expect(server.connections).toBe(2);
+  });
+
   test('from a local address', async () => {
     const server = await RawServer.listen((socket) => shakeHands(socket));
     const aws = await AioWebSocket.connect(server.url, { localAddress: '127.0.0.1' });
@@ -192,6 +211,15 @@ describe('DNS', () => {
     expect(error).toMatchObject({ name: 'ConnectionError', code: 'ERR_DNS', phase: 'dns', cause });
   });
 
+  test('a lookup whose promise rejects fails in phase dns', async () => {
+    const cause = new Error('a bug');
+    const lookup = (() => Promise.reject(cause)) as LookupFunction;
+
+    const error = await failure(new AioWebSocket('ws://a.example/', { lookup }), ConnectionError);
+
+    expect(error).toMatchObject({ code: 'ERR_DNS', phase: 'dns', cause });
+  });
+
   test('a lookup that gives nonsense fails, typed', async () => {
     const lookup: LookupFunction = (_host, options, callback) => {
       if (options.all === true) callback(null, [{ address: 'nonsense', family: 4 }]);
@@ -256,7 +284,7 @@ describe('DNS, by a lookup of the user', () => {
   test.each([0, 4] as const)(
     'that gives what is no address fails, and does not end the process: family %p',
     async (family) => {
-      for (const wrong of [['127.0.0.1'], [5], 5, { address: '127.0.0.1', family: 4 }]) {
+      for (const wrong of [['127.0.0.1'], [5], [null], 5, { address: '127.0.0.1', family: 4 }]) {
         const lookup: LookupFunction = (_host, _options, callback) => {
           callback(null, wrong as never, 4);
         };

@@ -153,24 +153,27 @@ function socketSettings(
   };
 }
 
-/** Not within connect(): what is told then has no listener yet. */
+/** Once, and not within connect(): what is told then has no listener yet. */
 const later =
-  (lookup: LookupFunction): LookupFunction =>
+  (lookup: (...call: Parameters<LookupFunction>) => unknown): LookupFunction =>
   (name, how, done) => {
-    const give: typeof done = (error, found, family) => {
-      const nobody = found?.length ? null : new Error('no address');
-      // Node asks for one address or for all, and checks neither: whichever comes is made to fit.
-      const all = isString(found) ? [{ address: found, family }] : found;
-      const one = Object(all?.[0]) as { address?: string; family?: number };
-      const [first, second] = how.all ? [all] : [one.address, one.family];
-      nextTick(done, [error, nobody].find(Boolean), first, second);
-    };
-    // What it throws, Node would throw with a socket that nobody has.
-    try {
-      lookup(name, how, give);
-    } catch (error) {
-      give(error as Error, '');
-    }
+    type Answer = Parameters<typeof done>;
+    void new Promise<Answer>((resolve, reject) => {
+      const give = (...answer: Answer): void => {
+        resolve(answer);
+      };
+      // What it throws, Node would throw with a socket that nobody has; a promise, nobody would hear.
+      Promise.resolve(lookup(name, how, give)).catch(reject);
+    })
+      .catch((error: unknown): Answer => [error as Error, ''])
+      .then(([error, found, family]) => {
+        const nobody = found?.length ? null : new Error('no address');
+        // Node asks for one address or for all, and checks neither: whichever comes is made to fit.
+        const all = isString(found) ? [{ address: found, family }] : [found].flat().map(Object);
+        const one = Object(all[0]) as { address?: string; family?: number };
+        const [first, second] = how.all ? [all] : [one.address, one.family];
+        nextTick(done, [error, nobody].find(Boolean), first, second);
+      });
   };
 
 const onRead = (tap: Tap): object => {
