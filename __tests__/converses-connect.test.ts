@@ -59,6 +59,33 @@ describe('connect', () => {
     await expect(AioWebSocket.connect(host.uri, { token: 'secret' })).rejects.toThrow(TypeError);
   });
 
+  test('asks for options that the constructor of a subclass cannot do without', async () => {
+    interface MyOptions extends AioWebSocketOptions {
+      token: string;
+    }
+    class Mine extends AioWebSocket {
+      readonly token: string;
+      constructor(uri: string, { token, ...options }: MyOptions) {
+        super(uri, options);
+        this.token = token;
+      }
+    }
+    const { uri } = await wsServer();
+    const { signal } = new AbortController();
+
+    const aws = ended(await Mine.connect(uri, { token: 'secret', signal }));
+    const answer = await Mine.connect(uri, { token: 'secret' }, ({ token }) => token);
+
+    expect([aws.token, answer]).toEqual(['secret', 'secret']);
+    // @ts-expect-error -- no options
+    const bare: Mine = await Mine.connect(uri);
+    expect(ended(bare).token).toBeUndefined();
+    // @ts-expect-error -- no token
+    await expect(Mine.connect(uri, {}, ({ token }) => token)).resolves.toBeUndefined();
+    // @ts-expect-error -- no options before the body
+    await expect(Mine.connect(uri, ({ token }) => token)).resolves.toBeUndefined();
+  });
+
   test.each([
     ['options', {}],
     ['undefined in place of options', undefined],

@@ -116,20 +116,21 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @param options may also hold a `signal` that aborts the attempt
    * @returns the open connection, or what the body returns
    */
-  static connect<A extends AioWebSocket, U, O extends AioWebSocketOptions>(
-    this: new (uri: U, options?: O) => A,
+  static connect<A extends AioWebSocket, U>(this: new (uri: U) => A, uri: U): Promise<A>;
+  static connect<A extends AioWebSocket, U, O extends AioWebSocketOptions | undefined>(
+    this: new (uri: U, options: O) => A,
     uri: U,
-    options?: O & CallerSignal,
+    options: WithSignal<O>,
   ): Promise<A>;
-  static connect<A extends AioWebSocket, U, O extends AioWebSocketOptions, R>(
-    this: new (uri: U, options?: O) => A,
-    uri: U,
-    options: (O & CallerSignal) | undefined,
-    body: (aws: A) => R | PromiseLike<R>,
-  ): Promise<R>;
   static connect<A extends AioWebSocket, U, R>(
     this: new (uri: U) => A,
     uri: U,
+    body: (aws: A) => R | PromiseLike<R>,
+  ): Promise<R>;
+  static connect<A extends AioWebSocket, U, O extends AioWebSocketOptions | undefined, R>(
+    this: new (uri: U, options: O) => A,
+    uri: U,
+    options: WithSignal<O>,
     body: (aws: A) => R | PromiseLike<R>,
   ): Promise<R>;
   static connect<A extends AioWebSocket, R>(
@@ -466,6 +467,9 @@ export interface CallerSignal {
   /** Aborts the attempt, with `signal.reason`. */
   signal?: AbortSignal | undefined;
 }
+
+/** Options of a class, with a signal besides; left out only where the class can do without them. */
+export type WithSignal<O> = O extends object ? O & CallerSignal : O;
 
 /** Options of {@link AioWebSocket.connect}. */
 export interface ConnectOptions extends AioWebSocketOptions, CallerSignal {}
