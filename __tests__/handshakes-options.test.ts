@@ -199,3 +199,26 @@ test.each([
     );
   },
 );
+
+describe('what may be secret', () => {
+  const secret = 'SECRET';
+  test.each<[string, object, RegExp]>([
+    ['the whole request as one text', { headers: `GET / HTTP/1.1\r\nCookie: ${secret}` }, /String/],
+    ['a line without a colon', { headers: [`Authorization Bearer ${secret}`] }, /"Authorization"/],
+    ['a line that breaks', { headers: [`Cookie: ${secret}\r\nX: y`] }, /"Cookie"/],
+    ['a value that breaks', { headers: { Cookie: `${secret}\n` } }, /"\\n"/],
+    ['fields to add as one text', { unionHeader: `Cookie: ${secret}` }, /String/],
+    ['a protocol that is no token', { protocols: [`bearer ${secret}`] }, /got " "/],
+    ['protocols as one text', { protocols: secret }, /String/],
+  ])('is not in the message of the error: %s', (_what, options, shown) => {
+    let message = '';
+    try {
+      new AioWebSocket('ws://example.com/', options);
+    } catch (error) {
+      ({ message } = error as TypeError);
+    }
+
+    expect(message).toMatch(shown);
+    expect(message).not.toContain(secret);
+  });
+});

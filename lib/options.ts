@@ -302,7 +302,9 @@ export function checkKinds<T extends object>(options: T, known: Kinds, where = '
     }
     const kinds = known[name];
     if (value !== undefined && isString(kinds) && !isOf(kinds, value)) {
-      throw mustBe(where + name, kinds, value);
+      // Text in place of fields may hold secrets: it is not shown.
+      const isText = isString(value) && /object|array/.test(kinds);
+      throw mustBe(where + name, kinds, isText ? Object(value) : value);
     }
   }
   return own;

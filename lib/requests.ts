@@ -8,7 +8,8 @@ import type { HandShakeOptions, HeaderFields, UnionFields } from './options.js';
 import type { HeaderField, HeaderList, Remote } from './parts.js';
 import { authority, isString, mustBe, trimField, wrongType, wrongValue } from './values.js';
 
-const TOKEN = /^[\w!#-'*+.^`|~-]+$/;
+/** What a token may not hold; nor may it be empty. */
+const NO_TOKEN = /[^\w!#-'*+.^`|~-]/;
 const VALUE = /^[\t -~\x80-\uffff]*$/;
 const REQUEST_LINE = /^\S+ \S+ HTTP\/\S+$/;
 const REQUEST_HEAD = /^GET [!-~]+ HTTP\/1\.[1-9]\r\n((?:[^]+\r\n)?)\r\n$/;
@@ -40,7 +41,7 @@ export function parseField(line: string): [name: string, value: string] | undefi
   const colon = line.indexOf(':');
   const name = line.slice(0, colon);
   const value = line.slice(colon + 1, line.endsWith('\r\n') ? -2 : undefined);
-  return colon > 0 && TOKEN.test(name) && VALUE.test(value) ? [name, trimField(value)] : undefined;
+  return colon > 0 && !NO_TOKEN.test(name) && VALUE.test(value) ? [name, trimField(value)] : undefined;
 }
 
 /** The value of a field, as it came; several of one name are joined by `', '`. */
@@ -129,9 +130,9 @@ export function checkHead(head: unknown): HeaderList {
 /** Holds offered subprotocols to RFC 6455 section 4.1: tokens, each of them once. */
 export function checkProtocols(protocols: readonly unknown[] = [], what = 'protocols'): void {
   for (const protocol of protocols) {
-    if (!isString(protocol) || !TOKEN.test(protocol)) {
-      throw mustBe(what, 'tokens', protocol);
-    }
+    // As with the values of fields, only what is wrong is shown.
+    const wrong = protocol && isString(protocol) ? NO_TOKEN.exec(protocol) : [protocol];
+    if (wrong) throw mustBe(what, 'tokens', wrong[0]);
   }
   if (new Set(protocols).size < protocols.length) {
     throw mustBe(what, 'distinct', protocols.join(', '), wrongValue);
@@ -169,7 +170,7 @@ function exactHead(
 
 const objectFields = (what: string, headers: Readonly<Record<string, unknown>>): HeaderField[] =>
   Object.entries(headers).flatMap(([name, value]) => {
-    if (!TOKEN.test(name)) throw mustBe(`${what}: a field name`, 'a token', name);
+    if (!name || NO_TOKEN.test(name)) throw mustBe(`${what}: a field name`, 'a token', name);
     return [value].flat().map((one): HeaderField => {
       const text = String(one);
       // Only the character that is wrong is shown: values may be secret.
@@ -195,7 +196,7 @@ function parseLine(line: unknown): [name: string, value: string] {
   const field = isString(line) && !CONTROL.test(line) && parseField(line);
   if (!field) {
     // Values may be secret.
-    const [name] = isString(line) ? line.split(':', 1) : [line];
+    const [name] = isString(line) ? line.split(/[: ]/, 1) : [line];
     throw mustBe('headers: a line', '"Name: value", no control characters', name);
   }
   return field;
