@@ -4,12 +4,13 @@
  *   node examples/run.mjs collector [ws://…/feed] [feed.jsonl]
  *
  * A link that has died without a word is found by the keepalive that is on by default; here it is
- * made stricter. Reading is paused while the disk is slow, so memory stays flat.
+ * made stricter. While the disk is slow, messages wait in memory, 16 MiB of them at the most
+ * (`maxQueueBytes`); then the server is made to wait.
  */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { setInterval } from 'node:timers';
-import { AioWebSocket, AioWebSocketError } from 'aiowebsocket';
+import { AioWebSocket, AioWebSocketError, ConnectionClosedOK } from 'aiowebsocket';
 
 const [uri = 'ws://127.0.0.1:8765/feed', path = 'feed.jsonl'] = process.argv.slice(2);
 
@@ -40,7 +41,8 @@ try {
     }
   });
 } catch (error) {
-  if (!quit.signal.aborted) {
+  // A feed may be over: the server closes, and all is well.
+  if (!quit.signal.aborted && !(error instanceof ConnectionClosedOK)) {
     if (!(error instanceof AioWebSocketError)) throw error;
     console.error(`${error.name}: ${error.message}`);
     process.exitCode = 1;

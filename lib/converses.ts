@@ -39,7 +39,8 @@ export interface HandShakeClass {
 /** What {@link AioWebSocket} takes. Times are milliseconds, sizes bytes. */
 export interface AioWebSocketOptions extends ConverseOptions, HandShakeOptions, TransportOptions {
   /**
-   * Milliseconds for opening: DNS, TCP, TLS and handshake together; 0: no limit.
+   * Milliseconds for opening: DNS, TCP, TLS and handshake together, `beforeOpen` and `afterOpen`
+   * included; 0: no limit.
    * @default 30_000
    */
   timeout?: number | undefined;
@@ -215,7 +216,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws {ConnectionError} the network failed; `phase` tells where
    * @throws {TimeoutError} after `timeout`
    * @throws {HandShakeError} the server's answer was not what RFC 6455 section 4.1 asks for
-   * @throws {InvalidStateError} when it has been called before
+   * @throws {InvalidStateError} when it has been called before, or is closed while connecting
    * @throws `signal.reason`, once aborted
    */
   async createConnection(options: { signal?: AbortSignal | undefined } = {}): Promise<this> {
