@@ -4,10 +4,11 @@ import { EventEmitter, on, once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createRequire } from 'node:module';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { connect } from 'node:tls';
 import type { AioWebSocketOptions } from 'aiowebsocket';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { makeCertificate } from '../helpers/tls.js';
@@ -219,18 +220,19 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Waits until someone listens. */
-async function listening(port: number, child: ChildProcess): Promise<void> {
+/** Waits until it listens: it, and not another that has come by the port meanwhile. */
+async function listening(port: number, ca: string, child: ChildProcess): Promise<boolean> {
   for (let tries = 0; tries < 200 && child.exitCode === null; tries++) {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect({ port, host: '127.0.0.1', ca, timeout: 1000 });
     const connected = await new Promise<boolean>((resolve) => {
-      socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+      socket.on('secureConnect', () => resolve(true));
+      for (const failure of ['error', 'timeout', 'close']) socket.on(failure, () => resolve(false));
     });
     socket.destroy();
-    if (connected) return;
+    if (connected) return true;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error('nginx does not listen');
+  return false;
 }
 
 async function startNginx(): Promise<Running> {
@@ -239,26 +241,30 @@ async function startNginx(): Promise<Running> {
   const backend = await startWs();
   const folder = mkdtempSync(join(tmpdir(), 'aiowebsocket-nginx-'));
   const { cert, key } = makeCertificate('127.0.0.1', { names: ['127.0.0.1'] });
-  const port = await freePort();
   writeFileSync(join(folder, 'cert.pem'), cert);
   writeFileSync(join(folder, 'key.pem'), key, { mode: 0o600 });
-  writeFileSync(join(folder, 'nginx.conf'), config(port, Number(new URL(backend.uri).port)));
-  const child = spawn(program, ['-p', folder, '-c', 'nginx.conf', '-e', 'stderr'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const stop = async (): Promise<void> => {
-    await kill(child);
+  const { ends } = backend;
+  const end = (): void => {
     backend.stop();
     rmSync(folder, { recursive: true, force: true });
   };
-  try {
-    await listening(port, child);
-  } catch (error) {
-    await stop();
-    throw error;
+  for (let attempts = 0; attempts < 5; attempts++) {
+    const port = await freePort();
+    writeFileSync(join(folder, 'nginx.conf'), config(port, Number(new URL(backend.uri).port)));
+    const child = spawn(program, ['-p', folder, '-c', 'nginx.conf', '-e', 'stderr'], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    if (await listening(port, cert, child)) {
+      const stop = async (): Promise<void> => {
+        await kill(child);
+        end();
+      };
+      return { uri: `wss://127.0.0.1:${port}/`, options: { ssl: { ca: cert } }, ends, stop };
+    }
+    await kill(child);
   }
-  const uri = `wss://127.0.0.1:${port}/`;
-  return { uri, options: { ssl: { ca: cert } }, ends: backend.ends, stop };
+  end();
+  throw new Error('nginx does not listen');
 }
 
 export const PEERS: readonly Peer[] = [
