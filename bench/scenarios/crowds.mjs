@@ -1,7 +1,7 @@
 /** Scenarios with several busy connections in one process. */
 import { performance } from 'node:perf_hooks';
 import { setInterval, setTimeout } from 'node:timers';
-import { messagesOf } from './messages.mjs';
+import { messagesOf, timeAnswers } from './messages.mjs';
 import { Meter, percentile } from './meter.mjs';
 
 const MIB = 1_048_576;
@@ -57,27 +57,9 @@ export async function busy(setting) {
  * @param {Setting} setting
  */
 export async function quietBesideBusy(setting) {
-  const { workload, timing, open } = setting;
-  const quiet = await open();
+  const quiet = await setting.open();
   await keepBusy(setting, () => undefined);
-  const payload = messagesOf(workload)();
-  const meter = new Meter(timing);
-  /** @type {number[]} */
-  const latencies = [];
-  let count = 0;
-  let sentAt = 0;
-  await new Promise((resolve) => {
-    const ping = () => {
-      sentAt = performance.now();
-      quiet.send(payload);
-    };
-    quiet.listen(() => {
-      if (meter.measuring) latencies.push(performance.now() - sentAt);
-      if (meter.isOver(++count)) resolve(undefined);
-      else setTimeout(ping, PAUSE);
-    });
-    ping();
-  });
+  const { latencies } = await timeAnswers(quiet, setting, (send) => void setTimeout(send, PAUSE));
   return percentiles(latencies);
 }
 

@@ -49,12 +49,13 @@ export function messagesOf({ kind, size }) {
 }
 
 /**
- * One message in flight, timed.
+ * Sends one message after another, each once the last one is back.
  *
- * @param {Setting} setting
+ * @param {Connection} connection
+ * @param {Pick<Setting, 'workload' | 'timing'>} setting
+ * @param {(send: () => void) => void} [whenBack] lets the next one go
  */
-export async function pingPong({ workload, timing, open }) {
-  const connection = await open();
+export async function timeAnswers(connection, { workload, timing }, whenBack = (send) => send()) {
   const payload = messagesOf(workload)();
   const meter = new Meter(timing);
   /** @type {number[]} */
@@ -62,17 +63,27 @@ export async function pingPong({ workload, timing, open }) {
   let count = 0;
   let sentAt = 0;
   await new Promise((resolve) => {
-    const ping = () => {
+    const send = () => {
       sentAt = performance.now();
       connection.send(payload);
     };
     connection.listen(() => {
       if (meter.measuring) latencies.push(performance.now() - sentAt);
       if (meter.isOver(++count)) resolve(undefined);
-      else ping();
+      else whenBack(send);
     });
-    ping();
+    send();
   });
+  return { meter, count, latencies };
+}
+
+/**
+ * One message in flight, timed.
+ *
+ * @param {Setting} setting
+ */
+export async function pingPong(setting) {
+  const { meter, count, latencies } = await timeAnswers(await setting.open(), setting);
   return {
     ...meter.sample(count),
     p50: percentile(latencies, 0.5) * 1_000,
