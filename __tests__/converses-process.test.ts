@@ -307,3 +307,19 @@ describe('the process', () => {
     expect(await child).toMatchObject({ code: 0, lines: ['still here'] });
   });
 });
+
+test('a process that does not know its own path, as without /proc, connects', async () => {
+  const server = await listen();
+  const child = runChild(
+    'await aws.createConnection(); print(process.execPath); await aws.closeConnection();',
+    server.uri,
+    { flags: ['--import', 'data:text/javascript,process.execPath="node"'] },
+  );
+  await serve(server, () => undefined);
+
+  const { code, lines, stderr } = await child;
+
+  expect(stderr).toBe('');
+  expect(lines).toEqual(['node']);
+  expect(code).toBe(0);
+});

@@ -5,7 +5,7 @@
  */
 import { Buffer, isUtf8, kMaxLength } from 'node:buffer';
 import type * as Crypto from 'node:crypto';
-import { createRequire } from 'node:module';
+import * as modules from 'node:module';
 import type * as Net from 'node:net';
 import * as timers from 'node:timers';
 import type * as Tls from 'node:tls';
@@ -15,7 +15,7 @@ import { EventEmitter } from 'eventemitter3';
 
 // Not imported: a module of it looks at all that process has, and opens its streams.
 // eslint-disable-next-line no-restricted-globals, @typescript-eslint/unbound-method -- needs no `this`
-const { env, execPath, nextTick, versions } = process;
+const { env, nextTick, versions } = process;
 
 /** As they are when this is loaded: who puts fake ones in their place does not mean ours. */
 export const { clearImmediate, clearTimeout, setImmediate, setTimeout } = timers;
@@ -30,7 +30,11 @@ interface Loaded {
   'node:zlib': typeof Zlib;
 }
 
-const builtin = createRequire(execPath) as <Name extends keyof Loaded>(name: Name) => Loaded[Name];
+// webpack puts something else in the place of a createRequire that is imported by name. The path counts
+// for nothing: a constant one is absolute everywhere, process.execPath is not where there is no /proc.
+const builtin = modules.createRequire('/') as <Name extends keyof Loaded>(
+  name: Name,
+) => Loaded[Name];
 const loaded: Partial<Loaded> = {};
 
 /** Loads a module of Node's once it is needed: importing this package costs none of these. */
