@@ -4,7 +4,7 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer, performance } from './builtins.js';
-import { buffered, crowded, quietly, refusal, sendable, tellAll } from './connections.js';
+import { buffered, closedError, crowded, quietly, sendable, tellAll } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames } from './enumerations.js';
 import { TimeoutError } from './exceptions.js';
@@ -155,7 +155,7 @@ export function sendControl<T>(
 ): Promise<T> {
   return attempt(() => {
     const payload = data === undefined ? newPayload() : controlPayload(data, 'data');
-    return sendable(c) ? write(payload) : quietly(Promise.reject(refusal(c)));
+    return sendable(c) ? write(payload) : quietly(Promise.reject(closedError(c)));
   });
 }
 
@@ -187,5 +187,5 @@ export function payPong(c: Connection): void {
   const payload = c._owedPong;
   if (!payload || crowded(c)) return;
   c._owedPong = undefined;
-  if (!c._sent) c._frames.pong(payload);
+  if (!c._closeSent) c._frames.pong(payload);
 }

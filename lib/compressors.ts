@@ -36,7 +36,7 @@ export function writeFrame(
     return undefined;
   }
   return encode(c, deflate, Buffer.from(bytes), fin).then((encoded) => {
-    if (!c._begun) frames.write(fin, code, encoded, rsv);
+    if (!c._ending) frames.write(fin, code, encoded, rsv);
   });
 }
 
@@ -48,7 +48,7 @@ async function encode(
   fin: boolean,
 ): Promise<Buffer> {
   const pieces: Buffer[] = [];
-  for (let at = 0; at < bytes.length && !c._begun; at += SLICE) {
+  for (let at = 0; at < bytes.length && !c._ending; at += SLICE) {
     const last = fin && at + SLICE >= bytes.length;
     pieces.push(extension.encode(bytes.subarray(at, at + SLICE), last));
     await new Promise(setImmediate);

@@ -49,12 +49,13 @@ export interface Source {
   return?: () => unknown;
 }
 
+/** What a Close frame carries (RFC 6455 section 5.5.1). */
 interface CloseBody {
   readonly code: number;
   readonly reason: string;
 }
 
-/** Where no Close frame has come. */
+/** What counts where no Close frame has come (RFC 6455 section 7.1.5). */
 export const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
 
 /** What a user may do about the end. */
@@ -81,7 +82,7 @@ export abstract class Connection extends Transporter {
   /** Set at the end alone: no room is kept for it, for idle connections are many. */
   declare _info: CloseInfo | undefined;
   _closed: Promise<CloseInfo> | undefined;
-  _settle: ((info: CloseInfo) => void) | undefined;
+  _resolveClosed: ((info: CloseInfo) => void) | undefined;
   /** Whether the process lives on for it. */
   _held = true;
 
@@ -94,8 +95,8 @@ export abstract class Connection extends Transporter {
   /** Whether the codec works on a large message. */
   _working = false;
 
-  /** How it has ended, while what came before still waits. */
-  declare _ends: ((c: Connection) => void)[] | undefined;
+  /** What the transport's end is to lead to, once all that came before it has been read. */
+  declare _waitingEnds: ((c: Connection) => void)[] | undefined;
 
   // ---- life and silence: alives.ts ----
 
@@ -147,19 +148,21 @@ export abstract class Connection extends Transporter {
 
   // ---- ending: closings.ts ----
 
-  /** Whether it has begun to end: nothing more can be sent. */
-  _begun = false;
+  /** Whether it has begun to end: no further message can be sent. */
+  _ending = false;
   /** Whether our Close frame has gone out: nothing may follow (RFC 6455 section 5.5.1). */
-  _sent = false;
-  /** Whether `beforeClose` is at work: it may still send. */
-  _hooked = false;
+  _closeSent = false;
+  /** Whether the hook `beforeClose` is running: it may still send. */
+  _inBeforeClose = false;
   _terminated = false;
+  /** Whether the transport is gone. */
   _finished = false;
-  /** Whether nothing more comes. */
-  _over = false;
-  _received: CloseBody | undefined;
-  /** What the user closes it with; forgotten when it is terminated. */
-  _intended: CloseBody | undefined;
+  /** Whether calls that wait for messages or for room have been ended, and later ones fail. */
+  _callsEnded = false;
+  /** The peer's Close frame. */
+  _closeReceived: CloseBody | undefined;
+  /** What the user called `close()` with; forgotten when the connection is terminated. */
+  _closeRequested: CloseBody | undefined;
   _initiatedBy: 'local' | 'remote' | undefined;
   _error: Error | undefined;
   /** Messages that came after our Close frame, and were dropped. */
@@ -197,28 +200,23 @@ export function closedOf(c: Connection): Promise<CloseInfo> {
   return (c._closed ??= c._info
     ? Promise.resolve(c._info)
     : new Promise((resolve) => {
-        c._settle = resolve;
+        c._resolveClosed = resolve;
       }));
 }
 
-/** All is over: tells it, once. */
-export function conclude(c: Connection, info: CloseInfo): void {
-  c._info = info;
-  tellAll(c, 'close', info.code, info.reason, info);
-  c._settle?.(info);
-}
-
-/** What a call gets that comes too late. */
-export function refusal(c: Connection): ConnectionClosed {
-  const { code, reason } = c._received ?? (c._error ? undefined : c._intended) ?? NO_CLOSE;
+/** The error for a call that comes too late. */
+export function closedError(c: Connection): ConnectionClosed {
+  const { code, reason } =
+    c._closeReceived ?? (c._error ? undefined : c._closeRequested) ?? NO_CLOSE;
   return connectionClosed(code, reason, c._error);
 }
 
-/** Whether it ends, or has ended and that waits to be told. */
-export const isOver = (c: Connection): boolean => c._begun || !!c._ends;
+/** Whether it is ending, or its transport has ended and what came before is still being read. */
+export const isEnding = (c: Connection): boolean => c._ending || !!c._waitingEnds;
 
 /** Whether messages can still be sent. */
-export const sendable = (c: Connection): boolean => !isOver(c) && (!c._intended || c._hooked);
+export const sendable = (c: Connection): boolean =>
+  !isEnding(c) && (!c._closeRequested || c._inBeforeClose);
 
 /** Bytes that wait to be sent. */
 export const buffered = (c: Connection): number =>

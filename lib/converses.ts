@@ -4,8 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { checkClose, fail, over } from './closings.js';
-import { closedOf, hold, move, refusal, tellAll, type CloseHooks } from './connections.js';
+import { checkClose, conclude, fail } from './closings.js';
+import { closedError, closedOf, hold, move, tellAll, type CloseHooks } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
@@ -379,7 +379,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     attempt._check();
     if (c._state !== SocketState.connecting) {
       const { error } = await closedOf(c);
-      throw error ?? refusal(c);
+      throw error ?? closedError(c);
     }
     const messages = waiting(c);
     move(c, SocketState.opened);
@@ -433,7 +433,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const c = coreOf(this);
     c._error = error;
     c._initiatedBy = error instanceof ConnectionError ? 'remote' : 'local';
-    over(c, () => {
+    conclude(c, () => {
       if (error) tellAll(c, 'error', error);
     });
   }

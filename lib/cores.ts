@@ -4,9 +4,16 @@
  */
 import { Buffer, nextTick, setImmediate } from './builtins.js';
 import { payPong, takePing, takePong } from './alives.js';
-import { broken, end, fail, finish, takeClose, whenRead } from './closings.js';
+import {
+  closeReceived,
+  fail,
+  streamEnded,
+  transportClosed,
+  transportFailed,
+  whenRead,
+} from './closings.js';
 import { Connection, tellAll } from './connections.js';
-import { startReading, takeChunk, tellEnds, updateFlow } from './flows.js';
+import { runWaitingEnds, startReading, takeChunk, updateFlow } from './flows.js';
 import type { FramesHost } from './freams.js';
 import { deliver } from './inboxes.js';
 import { relieve } from './outboxes.js';
@@ -38,23 +45,23 @@ export class Core extends Connection implements FramesHost {
 
   // What came before the end is read before it: until reading has begun, it is looked at there.
   override _onEnd(): void {
-    if (this._reading) whenRead(this, end);
+    if (this._reading) whenRead(this, streamEnded);
   }
 
   override _onError(cause: Error): void {
     if (this._reading || !this._transport.destroyed) {
       whenRead(this, () => {
-        broken(this, cause);
+        transportFailed(this, cause);
       });
     }
   }
 
   override _onClose(): void {
-    if (this._reading) whenRead(this, finish);
+    if (this._reading) whenRead(this, transportClosed);
   }
 
   _onMessage(message: Message, bytes: number): void {
-    if (this._sent) this._discarded++;
+    if (this._closeSent) this._discarded++;
     else deliver(this, message, bytes);
   }
 
@@ -73,11 +80,11 @@ export class Core extends Connection implements FramesHost {
 
   // What has come is read, or will never be.
   _onResumed(): void {
-    if (this._ends && !this._frames[WAITS]) nextTick(tellEnds, this);
+    if (this._waitingEnds && !this._frames[WAITS]) nextTick(runWaitingEnds, this);
   }
 
   _onPeerClose(code: number, reason: string): void {
-    takeClose(this, code, reason);
+    closeReceived(this, code, reason);
   }
 }
 
@@ -99,7 +106,7 @@ export function start(c: Core, head?: Buffer): void {
 function read(c: Core, head: Buffer | undefined): void {
   const { destroyed, errored, readableEnded } = c._transport;
   // It may have ended before anybody listened.
-  c._begun ||= destroyed;
+  c._ending ||= destroyed;
   startReading(c, head);
   if (errored) c._onError(errored);
   if (destroyed) c._onClose();

@@ -26,8 +26,8 @@ export function pauseReading(c: Connection, pause: boolean): void {
 /** Pauses or resumes as is now right: when the connection ends, all is read. */
 export function updateFlow(c: Connection): void {
   // What the peer sent last may stand behind the large message.
-  const pause = c._working || (!c._begun && (c._userPaused || c._fullQueues > 0));
-  if (c._begun || pause) ignore(c);
+  const pause = c._working || (!c._ending && (c._userPaused || c._fullQueues > 0));
+  if (c._ending || pause) ignore(c);
   if (!c._reading || pause === c._paused) return;
   c._paused = pause;
   if (pause) {
@@ -47,10 +47,10 @@ export function takeChunk(c: Connection, chunk: Buffer): void {
   }
 }
 
-/** All has been read, or nothing more will be. */
-export function tellEnds(c: Connection): void {
-  const ends = c._ends;
-  c._ends = undefined;
+/** All that came before the transport's end has been read, or never will be. */
+export function runWaitingEnds(c: Connection): void {
+  const ends = c._waitingEnds;
+  c._waitingEnds = undefined;
   for (const then of ends ?? []) then(c);
 }
 
@@ -67,5 +67,5 @@ function readOn(c: Connection): void {
 
 function goOn(c: Connection): void {
   c._resume();
-  if (!c._begun) listen(c);
+  if (!c._ending) listen(c);
 }

@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { Buffer, clearTimeout, nextTick, setImmediate, setTimeout } from './builtins.js';
-import { refusal, setDeadline } from './connections.js';
+import { closedError, setDeadline } from './connections.js';
 import type { Audience, Connection, MessageListener } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
 import { updateFlow } from './flows.js';
@@ -121,7 +121,7 @@ export const iterate = (c: Connection): PullIterator<Message> =>
     },
     (error) => {
       // A loop ends for one kind of reason only, whatever went wrong before.
-      const closed = error instanceof ConnectionClosed ? error : refusal(c);
+      const closed = error instanceof ConnectionClosed ? error : closedError(c);
       return !(closed instanceof ConnectionClosedOK) && closed;
     },
     (waiter) => {
@@ -131,15 +131,15 @@ export const iterate = (c: Connection): PullIterator<Message> =>
 
 /** Nothing more comes: those who wait get what broke it, if something did; later ones a refusal. */
 export function endReceiving(c: Connection): void {
-  c._queue?._end(refusal(c), c._error);
-  c._streaming?.end(c._error ?? refusal(c));
+  c._queue?._end(closedError(c), c._error);
+  c._streaming?.end(c._error ?? closedError(c));
 }
 
 function queueOf(c: Connection): PullQueue<Message> {
   if (!c._queue) {
     const { maxQueue, maxQueueBytes } = c._numbers;
     c._queue = new PullQueue(maxQueue, maxQueueBytes, onFull(c));
-    if (c._over) c._queue._end(refusal(c));
+    if (c._callsEnded) c._queue._end(closedError(c));
   }
   return c._queue;
 }
@@ -203,7 +203,7 @@ function trim(c: Connection): void {
 
 /** Listeners must not wait for ever for those who do not pull what has filled the queue. */
 function judge(c: Connection): void {
-  const ends = c._intended ?? c._ends;
+  const ends = c._closeRequested ?? c._waitingEnds;
   // Any other deadline is ours: they are being waited for.
   if ((c._deadline && !ends) || !queueOf(c)._wasFull || !countListeners(c)) return;
   if (c._pulledLately || (c._userPaused && c._pulled)) {
@@ -257,7 +257,7 @@ function leave(c: Connection, waiter: Waiter<Message>): void {
  */
 export function arm(c: Connection): void {
   const waiter: PieceWaiter | undefined = c._queue?._waiters._peek();
-  if (waiter?._sink) c._frames[c._sent ? 'undivert' : 'divert'](waiter._sink);
+  if (waiter?._sink) c._frames[c._closeSent ? 'undivert' : 'divert'](waiter._sink);
 }
 
 function catchUp(c: Connection): void {

@@ -4,7 +4,7 @@
  */
 import { Buffer, isUtf8, NOTHING } from './builtins.js';
 import { writeFrame } from './compressors.js';
-import { crowded, isOver, quietly, refusal, sendable } from './connections.js';
+import { closedError, crowded, isEnding, quietly, sendable } from './connections.js';
 import type { Connection, Settler, Source } from './connections.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
@@ -63,7 +63,7 @@ export function endSending(c: Connection): void {
   const sources = c._sources ?? [];
   c._drains = c._waiting = c._pings = c._sources = undefined;
   c._order?._forget();
-  for (const { _reject } of settlers) _reject(c._error ?? refusal(c));
+  for (const { _reject } of settlers) _reject(c._error ?? closedError(c));
   sources.forEach(endSource);
 }
 
@@ -79,7 +79,7 @@ function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Prom
   }
   const message = wholeData(data);
   const source = message === undefined ? sourceOf(data) : undefined;
-  if (!sendable(c)) return quietly(Promise.reject(refusal(c)));
+  if (!sendable(c)) return quietly(Promise.reject(closedError(c)));
   const inPieces = c._order?._inPieces;
   const goesOn = code === DataFrames.cont || !!(fin !== undefined && inPieces);
   if (source) {
@@ -152,7 +152,7 @@ function enter(c: Connection, work: () => void | Promise<void>, open?: boolean):
     c._waiting?.delete(settler);
     // What follows a piece would go on with a message that lacks it.
     const error = open === undefined ? cause : incomplete(c, cause);
-    (c._begun ? settler._reject : reject)(error);
+    (c._ending ? settler._reject : reject)(error);
   };
   (c._order ??= new SendQueue())._add(() => {
     try {
@@ -169,7 +169,7 @@ function enter(c: Connection, work: () => void | Promise<void>, open?: boolean):
 
 /** A message that cannot be completed takes the connection with it. Returns what to tell of that. */
 function incomplete(c: Connection, cause: unknown): unknown {
-  if (isOver(c)) return cause;
+  if (isEnding(c)) return cause;
   const error = new FrameError(
     'ERR_FRAME_SOURCE',
     `a message could not be completed: ${String(cause)}`,
@@ -216,7 +216,7 @@ async function sendPieces(
 }
 
 function checkOpen(c: Connection): void {
-  if (isOver(c)) throw refusal(c);
+  if (isEnding(c)) throw closedError(c);
 }
 
 /** A message that is at hand as a whole. */
