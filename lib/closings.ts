@@ -136,7 +136,7 @@ export function whenRead(c: Connection, then: (c: Connection) => void): void {
 function waitForReader(c: Connection): void {
   const waiting = c._queue?._items._size;
   setDeadline(c, () => {
-    const stands = c._queue?._items._size === waiting && !c._userPaused && !c._working;
+    const stands = c._queue?._items._size === waiting && !c._userPaused && !c._codecBusy;
     (stands && !dropSeen(c) ? runWaitingEnds : waitForReader)(c);
   });
 }

@@ -37,8 +37,8 @@ export interface Settler {
 export interface Ping {
   readonly _payload: Buffer;
   readonly _sentAt: number;
-  /** Whether silence asked for it. */
-  readonly _own: boolean;
+  /** Whether silence asked for it, not the user. */
+  readonly _isKeepalive: boolean;
   _resolve: (latency: number) => void;
   _reject: (error: unknown) => void;
 }
@@ -92,8 +92,8 @@ export abstract class Connection extends Transporter {
   _paused = false;
   _userPaused = false;
   _fullQueues = 0;
-  /** Whether the codec works on a large message. */
-  _working = false;
+  /** Whether the codec is working through a large message, a slice a turn. */
+  _codecBusy = false;
 
   /** What the transport's end is to lead to, once all that came before it has been read. */
   declare _waitingEnds: ((c: Connection) => void)[] | undefined;
@@ -102,14 +102,14 @@ export abstract class Connection extends Transporter {
 
   /** When a byte last came, in whole milliseconds of performance.now(). */
   _lastHeard = 0;
-  /** Whether silence has asked for a ping, and when the kernel had taken it: then its clock runs. */
+  /** Whether a keepalive ping is out, and when the kernel had taken it: from then on its clock runs. */
   _pinged = false;
   _pingTaken = 0;
-  /** The round of alives.ts that looks at it next; 0: none. */
-  _dueAt = 0;
-  /** Bytes that waited when last looked at, and those that had gone. */
-  _backlog = 0;
-  _gone = 0;
+  /** When alives.ts checks it next; 0: never. */
+  _nextCheck = 0;
+  /** At the last check: bytes that waited to be sent, and those that the kernel had taken. */
+  _lastBuffered = 0;
+  _lastTaken = 0;
   _pings: Ping[] | undefined;
   _owedPong: Buffer | undefined;
 

@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { Buffer, nextTick, setImmediate } from './builtins.js';
-import { payPong, takePing, takePong } from './alives.js';
+import { answerPing, pingReceived, pongReceived } from './alives.js';
 import {
   closeReceived,
   fail,
@@ -13,7 +13,7 @@ import {
   whenRead,
 } from './closings.js';
 import { Connection, tellAll } from './connections.js';
-import { runWaitingEnds, startReading, takeChunk, updateFlow } from './flows.js';
+import { feedChunk, runWaitingEnds, startReading, updateFlow } from './flows.js';
 import type { FramesHost } from './freams.js';
 import { deliver } from './inboxes.js';
 import { relieve } from './outboxes.js';
@@ -27,7 +27,7 @@ export class Core extends Connection implements FramesHost {
   }
 
   override _onTaken(): void {
-    payPong(this);
+    answerPing(this);
     if (relieve(this)) tellAll(this, 'drain');
   }
 
@@ -37,7 +37,7 @@ export class Core extends Connection implements FramesHost {
   }
 
   override _onChunk(chunk: Buffer): unknown {
-    if (this._reading) takeChunk(this, chunk);
+    if (this._reading) feedChunk(this, chunk);
     // It waits in the stream for its turn.
     else return this._transport.push(Buffer.from(chunk));
     return undefined;
@@ -66,15 +66,15 @@ export class Core extends Connection implements FramesHost {
   }
 
   _onPing(payload: Buffer): void {
-    takePing(this, payload);
+    pingReceived(this, payload);
   }
 
   _onPong(payload: Buffer): void {
-    takePong(this, payload);
+    pongReceived(this, payload);
   }
 
   _onFlow(works: boolean): void {
-    this._working = works;
+    this._codecBusy = works;
     updateFlow(this);
   }
 
@@ -100,10 +100,10 @@ const tellTaken = (c: Core): void => {
 export function start(c: Core, head?: Buffer): void {
   c._frames[HOST] = c;
   c._own();
-  setImmediate(read, c, head);
+  setImmediate(firstRead, c, head);
 }
 
-function read(c: Core, head: Buffer | undefined): void {
+function firstRead(c: Core, head: Buffer | undefined): void {
   const { destroyed, errored, readableEnded } = c._transport;
   // It may have ended before anybody listened.
   c._ending ||= destroyed;
