@@ -14,7 +14,7 @@ import {
   type ErrorCode,
 } from './exceptions.js';
 import { runWaitingEnds, updateFlow } from './flows.js';
-import { arm, dropSeen, endReceiving } from './inboxes.js';
+import { armStream, dropSeenQueue, endReceiving } from './inboxes.js';
 import { endSending } from './outboxes.js';
 import type { CloseInfo } from './parts.js';
 import { WAITS } from './symbols.js';
@@ -65,7 +65,7 @@ export function close(c: Connection, code: number, reason: string): void {
     () => {
       c._inBeforeClose = false;
       // The Close frame goes out behind what was sent before it (RFC 6455 section 5.5.1).
-      const settled = c._order?._whenSettled();
+      const settled = c._sendQueue?._whenSettled();
       if (settled) void settled.then(send);
       else send();
     },
@@ -137,7 +137,7 @@ function waitForReader(c: Connection): void {
   const waiting = c._queue?._items._size;
   setDeadline(c, () => {
     const stands = c._queue?._items._size === waiting && !c._userPaused && !c._codecBusy;
-    (stands && !dropSeen(c) ? runWaitingEnds : waitForReader)(c);
+    (stands && !dropSeenQueue(c) ? runWaitingEnds : waitForReader)(c);
   });
 }
 
@@ -255,7 +255,7 @@ function writeClose(c: Connection, code: number, reason = ''): void {
   c._frames.write(true, ControlFrames.close, closeBody(code, reason));
   c._frames.flush();
   if (!c._closeRequested) setDeadline(c, onDeadline);
-  arm(c);
+  armStream(c);
   move(c, SocketState.closing);
 }
 

@@ -10,7 +10,7 @@ import type { Frames } from './freams.js';
 import type { Numbers } from './options.js';
 import type { CloseInfo, Data, Message } from './parts.js';
 import type { PieceSink } from './assemblies.js';
-import type { PullQueue } from './queues.js';
+import type { PullQueue, Waiter } from './queues.js';
 import type { SendQueue } from './sends.js';
 import { Alarm } from './timers.js';
 import { Transporter } from './transports.js';
@@ -27,20 +27,12 @@ export interface Audience {
   off: (event: 'message', listener: MessageListener, context: unknown, once: boolean) => unknown;
 }
 
-/** A call that waits: it is settled at the latest when the connection ends. */
-export interface Settler {
-  _resolve: () => void;
-  _reject: (error: unknown) => void;
-}
-
-/** A ping that waits for its pong. */
-export interface Ping {
+/** A ping that waits for its pong; resolves with the latency in milliseconds. */
+export interface Ping extends Waiter<number> {
   readonly _payload: Buffer;
   readonly _sentAt: number;
   /** Whether silence asked for it, not the user. */
   readonly _isKeepalive: boolean;
-  _resolve: (latency: number) => void;
-  _reject: (error: unknown) => void;
 }
 
 /** Where the pieces of a message to send come from. */
@@ -83,8 +75,8 @@ export abstract class Connection extends Transporter {
   declare _info: CloseInfo | undefined;
   _closed: Promise<CloseInfo> | undefined;
   _resolveClosed: ((info: CloseInfo) => void) | undefined;
-  /** Whether the process lives on for it. */
-  _held = true;
+  /** Whether the process lives on for it, as after `ref()`. */
+  _hasRef = true;
 
   // ---- reading: flows.ts ----
 
@@ -115,36 +107,36 @@ export abstract class Connection extends Transporter {
 
   // ---- receiving: inboxes.ts ----
 
-  /** Whether listeners must wait: it is not open yet. */
-  _quiet = true;
+  /** Whether `message` listeners are shown nothing yet: it is not open. */
+  _listenersWait = true;
   _queue: PullQueue<Message> | undefined;
-  /** Listeners that have not been shown yet what waited when they came. */
+  /** Listeners that are still to be shown what was kept when they were attached. */
   _latecomers: (() => void)[] | undefined;
-  /** While a message is shown that waits: how many do behind it, and who is yet to be shown it. */
-  _behind = 0;
-  _next: Audience | undefined;
+  /** While a kept message is shown: how many kept ones are still to be, and who is shown it next. */
+  _yetToShow = 0;
+  _nextAudience: Audience | undefined;
   /** Who gets the pieces of the message under way. */
   _streaming: PieceSink | undefined;
-  /** Whether someone has pulled since listeners are attached: then all is kept. */
+  /** Whether someone has pulled since the first listener was attached: then all is kept. */
   _pulled = false;
   /** Only for the warning. */
   _everPulled = false;
-  /** Whether someone has pulled since the queue was empty, or since it was last looked at full. */
+  /** Whether someone has pulled since the queue was last empty, or since it was last checked when full. */
   _pulledLately = false;
   /** Whether nothing is kept until the next pull. */
-  _forgetful = false;
+  _keepsNothing = false;
 
   // ---- sending: outboxes.ts ----
 
-  /** The order of sends; made when one has to wait for another. */
-  _order: SendQueue | undefined;
-  /** Sends that wait for their turn. */
-  _waiting: Set<Settler> | undefined;
+  /** Keeps sends in order; made when one has to wait for another. */
+  _sendQueue: SendQueue | undefined;
+  /** Sends that wait for their turn, or that are being worked on. */
+  _queuedSends: Set<Waiter<void>> | undefined;
   _sources: Set<Source> | undefined;
   /** Sends that wait for room. */
-  _drains: Settler[] | undefined;
-  /** What a message in pieces has left of a character so far, where it is text. */
-  _tail: Buffer | undefined;
+  _drainWaiters: Waiter<void>[] | undefined;
+  /** Of a text in pieces: the bytes of its last character so far, where that is not whole. */
+  _textTail: Buffer | undefined;
 
   // ---- ending: closings.ts ----
 
@@ -168,8 +160,8 @@ export abstract class Connection extends Transporter {
   /** Messages that came after our Close frame, and were dropped. */
   _discarded = 0;
   /**
-   * What bounds opening, later closing, and how long a full queue is left alone, the end waits for a
-   * reader, and a stream that does not tell it is gone is waited for.
+   * The one timer of its own: bounds the opening, later the closing, the wait for a reader before its
+   * end is told, the patience with a full queue, and the wait for a stream's `close`.
    */
   _deadline: Alarm | undefined;
 
@@ -228,22 +220,22 @@ export const buffered = (c: Connection): number =>
 /** Whether more bytes wait to be sent than should. */
 export const crowded = (c: Connection): boolean => buffered(c) > c._numbers.highWaterMark;
 
-/** Lets the process live on for the connection, or not. */
-export function hold(c: Connection, alive: boolean): void {
-  c._held = alive;
-  c._deadline?._hold(alive);
+/** Lets the process live on for the connection (`true`), or not: `ref()` and `unref()`. */
+export function setRef(c: Connection, hasRef: boolean): void {
+  c._hasRef = hasRef;
+  c._deadline?._setRef(hasRef);
   // A stream that is not a socket may have neither.
   const stream = c._transport as Partial<Record<'ref' | 'unref', () => void>> | undefined;
-  stream?.[alive ? 'ref' : 'unref']?.();
+  stream?.[hasRef ? 'ref' : 'unref']?.();
 }
 
-/** Rings in `closeTimeout`, in place of what would have rung. */
+/** Calls `ring` after `closeTimeout`, in place of the deadline that was set before. */
 export function setDeadline(c: Connection, ring: (c: Connection) => void): void {
   c._deadline?._clear();
-  c._deadline = new Alarm(c, ring, c._numbers.closeTimeout, c._held);
+  c._deadline = new Alarm(c, ring, c._numbers.closeTimeout, c._hasRef);
 }
 
-/** A promise that may be rejected, but ends no process when nobody looks at it. */
+/** A promise whose rejection does not end the process when nobody handles it. */
 export function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { checkClose, conclude, fail } from './closings.js';
-import { closedError, closedOf, hold, move, tellAll, type CloseHooks } from './connections.js';
+import { closedError, closedOf, move, setRef, tellAll, type CloseHooks } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
@@ -13,7 +13,7 @@ import { ConnectionError, InvalidStateError } from './exceptions.js';
 import { Deflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
-import { release, waiting } from './inboxes.js';
+import { keptMessages, startShowing } from './inboxes.js';
 import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
@@ -223,7 +223,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (this.state !== SocketState.zero) {
       throw new InvalidStateError('it connects once: make a new AioWebSocket');
     }
-    const opening = new OpeningAttempt(c._numbers.timeout, c._held, signal);
+    const opening = new OpeningAttempt(c._numbers.timeout, c._hasRef, signal);
     this.#attempt = opening;
     c._deadline = opening._alarm;
     move(c, SocketState.connecting);
@@ -355,7 +355,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     attempt._check();
     const transport = (this.#transport = c._transport = await this.#connect(attempt));
     made(transport, 'openTransport()', 'read');
-    if (!c._held) hold(c, false);
+    if (!c._hasRef) setRef(c, false);
     attempt._onTransport(transport);
     attempt._check();
     attempt._onPhase('handshake');
@@ -381,10 +381,10 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       const { error } = await closedOf(c);
       throw error ?? closedError(c);
     }
-    const messages = waiting(c);
+    const messages = keptMessages(c);
     move(c, SocketState.opened);
     tell(this, 'open');
-    release(c, messages);
+    startShowing(c, messages);
   }
 
   #connect(attempt: OpeningAttempt): Duplex | Promise<Duplex> {

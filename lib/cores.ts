@@ -15,8 +15,8 @@ import {
 import { Connection, tellAll } from './connections.js';
 import { feedChunk, runWaitingEnds, startReading, updateFlow } from './flows.js';
 import type { FramesHost } from './freams.js';
-import { deliver } from './inboxes.js';
-import { relieve } from './outboxes.js';
+import { messageReceived } from './inboxes.js';
+import { resolveDrains } from './outboxes.js';
 import type { Message } from './parts.js';
 import { HOST, WAITS } from './symbols.js';
 
@@ -28,12 +28,12 @@ export class Core extends Connection implements FramesHost {
 
   override _onTaken(): void {
     answerPing(this);
-    if (relieve(this)) tellAll(this, 'drain');
+    if (resolveDrains(this)) tellAll(this, 'drain');
   }
 
   override _onSent(): void {
     // Whoever waits may send again: not within the call that has sent.
-    if (this._drains ?? this._owedPong) nextTick(tellTaken, this);
+    if (this._drainWaiters ?? this._owedPong) nextTick(tellTaken, this);
   }
 
   override _onChunk(chunk: Buffer): unknown {
@@ -62,7 +62,7 @@ export class Core extends Connection implements FramesHost {
 
   _onMessage(message: Message, bytes: number): void {
     if (this._closeSent) this._discarded++;
-    else deliver(this, message, bytes);
+    else messageReceived(this, message, bytes);
   }
 
   _onPing(payload: Buffer): void {

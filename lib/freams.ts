@@ -236,8 +236,8 @@ export class Frames extends EventEmitter<FramesEvents> {
    * broken; InvalidStateError after `stop()`
    */
   read(): Promise<Message> {
-    return new Promise((_give, _fail) => {
-      this.#pull()._wait({ _give, _fail });
+    return new Promise((_resolve, _reject) => {
+      this.#pull()._wait({ _resolve, _reject });
     });
   }
 

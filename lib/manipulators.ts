@@ -76,7 +76,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     if (parts._core) return;
     // One that nobody but this Converse knows.
     core._state = SocketState.opened;
-    core._quiet = false;
+    core._listenersWait = false;
     core._frames = new Frames(core, options);
     start(core, parts.head);
   }
