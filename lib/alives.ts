@@ -4,7 +4,7 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer, performance } from './builtins.js';
-import { buffered, closedError, crowded, quietly, sendable, tellAll } from './connections.js';
+import { buffered, closedError, crowded, emitAll, quietly, sendable } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames } from './enumerations.js';
 import { TimeoutError } from './exceptions.js';
@@ -12,7 +12,7 @@ import { LONGEST_TIMER } from './options.js';
 import type { ControlData } from './parts.js';
 import { randomBytes } from './random.js';
 import { Alarm } from './timers.js';
-import { attempt, controlPayload, raise } from './values.js';
+import { controlPayload, promiseTry, throwLater } from './values.js';
 
 /** Milliseconds from one look at bytes that wait to be sent to the next. */
 const WRITING_CHECK = 1000;
@@ -59,7 +59,7 @@ function checkRound(dueAt: number): void {
       // A listener of another one may have paused or ended it meanwhile.
       if (c._nextCheck === dueAt) checkSilence(c);
     } catch (error) {
-      raise(error);
+      throwLater(error);
     }
   });
 }
@@ -156,7 +156,7 @@ export function sendControl<T>(
   data: ControlData | undefined,
   write: (payload: Buffer) => Promise<T>,
 ): Promise<T> {
-  return attempt(() => {
+  return promiseTry(() => {
     const payload = data === undefined ? newPayload() : controlPayload(data, 'data');
     return sendable(c) ? write(payload) : quietly(Promise.reject(closedError(c)));
   });
@@ -175,14 +175,14 @@ export function pongReceived(c: Connection, payload: Buffer): void {
   const answered = pings.splice(0, pings.findIndex((one) => one._payload.equals(payload)) + 1);
   for (const { _resolve, _sentAt } of answered) _resolve(time - _sentAt);
   const last = answered.at(-1);
-  tellAll(c, 'pong', payload, last && time - last._sentAt);
+  emitAll(c, 'pong', payload, last && time - last._sentAt);
 }
 
 /** A ping is answered (RFC 6455 section 5.5.2). */
 export function pingReceived(c: Connection, payload: Buffer): void {
   if (c._autoPong) c._owedPong = payload;
   answerPing(c);
-  tellAll(c, 'ping', payload);
+  emitAll(c, 'ping', payload);
 }
 
 /** Sends the pong that is owed; a server that does not read gets only that for its latest ping. */

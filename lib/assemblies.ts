@@ -8,7 +8,7 @@ import { FrameError, type ErrorCode } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { Message } from './parts.js';
 import { checkUtf8, decodeUtf8 } from './utf8.js';
-import { copyOf } from './values.js';
+import { copyOf, noop } from './values.js';
 
 /** Takes a message in pieces, as they arrive. */
 export interface PieceSink {
@@ -24,7 +24,6 @@ export interface PieceSink {
 
 /** A message that is announced to be no longer gets all its memory at once. */
 const AT_ONCE = 1_048_576;
-const nothing = (): void => undefined;
 
 /** A message that comes in parts: of several frames, of several chunks, or from an extension. */
 export class Assembly {
@@ -121,7 +120,7 @@ export class Assembly {
   _undivert(dropped: PieceSink): void {
     if (this._wanted === dropped) this._wanted = undefined;
     if (this._sink === dropped) {
-      this._sink = { maxPayload: dropped.maxPayload, begin: nothing, piece: nothing, end: nothing };
+      this._sink = { maxPayload: dropped.maxPayload, begin: noop, piece: noop, end: noop };
     }
   }
 

@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { Buffer, clearTimeout, setTimeout } from './builtins.js';
-import { move, NO_CLOSE, setDeadline, tellAll } from './connections.js';
+import { emitAll, move, NO_CLOSE, setDeadline } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
 import {
@@ -23,6 +23,7 @@ import {
   controlPayload,
   MAX_CONTROL_PAYLOAD,
   mustBe,
+  noop,
   wrongType,
   wrongValue,
 } from './values.js';
@@ -102,7 +103,7 @@ export function fail(c: Connection, cause: Error): void {
     c._transport.resume();
   } else destroy(c);
   updateFlow(c);
-  tellAll(c, 'error', cause);
+  emitAll(c, 'error', cause);
   endCalls(c);
 }
 
@@ -188,7 +189,7 @@ export function conclude(c: Connection, then: () => void): void {
     () => c._hooks?.afterClose(info),
     () => {
       c._info = info;
-      tellAll(c, 'close', code, reason, info);
+      emitAll(c, 'close', code, reason, info);
       c._resolveClosed?.(info);
     },
   );
@@ -202,7 +203,7 @@ function runHook(c: Connection, hook: () => void | Promise<void>, goOn: () => vo
   // A failure is told once, a close that the server chose never, and nothing behind `close`.
   const report = (error: Error): void => {
     if (error !== c._error && !(error instanceof ConnectionClosed) && !c._info) {
-      tellAll(c, 'error', error);
+      emitAll(c, 'error', error);
     }
   };
   let hooked: unknown = undefined;
@@ -218,7 +219,7 @@ function runHook(c: Connection, hook: () => void | Promise<void>, goOn: () => vo
   const goOnOnce = (): void => {
     clearTimeout(timer);
     goOn();
-    goOn = () => undefined;
+    goOn = noop;
   };
   // Not a reason for the process to live on: a hook may never end.
   const timer = setTimeout(goOnOnce, c._numbers.closeTimeout).unref();

@@ -14,7 +14,7 @@ import type { PullQueue, Waiter } from './queues.js';
 import type { SendQueue } from './sends.js';
 import { Alarm } from './timers.js';
 import { Transporter } from './transports.js';
-import { connectionClosed, tell } from './values.js';
+import { connectionClosed, emitSafely, noop } from './values.js';
 
 /** A listener of messages. */
 export type MessageListener = (data: Message, isBinary: boolean) => void;
@@ -174,9 +174,9 @@ export abstract class Connection extends Transporter {
   abstract _fail(error: Error): void;
 }
 
-/** Tells listeners; what they throw is theirs. */
-export function tellAll(c: Connection, ...args: unknown[]): void {
-  for (const emitter of c._emitters) tell(emitter, ...args);
+/** Emits on all its emitters; what a listener throws is thrown as an uncaught exception. */
+export function emitAll(c: Connection, ...args: unknown[]): void {
+  for (const emitter of c._emitters) emitSafely(emitter, ...args);
 }
 
 /** Moves on to a later state; a state once left never comes back. */
@@ -184,7 +184,7 @@ export function move(c: Connection, next: SocketState): void {
   const previous = c._state;
   if (next <= previous) return;
   c._state = next;
-  tellAll(c, 'state', next, previous);
+  emitAll(c, 'state', next, previous);
 }
 
 /** Resolves once all is over. Made when somebody asks. */
@@ -214,7 +214,7 @@ export const sendable = (c: Connection): boolean =>
 export const buffered = (c: Connection): number =>
   // Until it is open there is nothing to send; a stream that is gone may still count in Node 20.12.
   (c._frames as Frames | undefined) && !c._finished
-    ? c._frames.pending + c._transport.writableLength + c._past
+    ? c._frames.pending + c._transport.writableLength + c._bypassing
     : 0;
 
 /** Whether more bytes wait to be sent than should. */
@@ -237,6 +237,6 @@ export function setDeadline(c: Connection, ring: (c: Connection) => void): void 
 
 /** A promise whose rejection does not end the process when nobody handles it. */
 export function quietly<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined);
+  promise.catch(noop);
   return promise;
 }

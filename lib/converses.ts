@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { checkClose, conclude, fail } from './closings.js';
-import { closedError, closedOf, move, setRef, tellAll, type CloseHooks } from './connections.js';
+import { closedError, closedOf, emitAll, move, setRef, type CloseHooks } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
@@ -22,7 +22,15 @@ import type { ConverseOptions, HandShakeOptions, TlsOptions, TransportOptions } 
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
 import { DEFLATE, REFUSED } from './symbols.js';
 import { openTransport } from './transports.js';
-import { attempt, authority, checkType, isFunction, made, mustBe, tell } from './values.js';
+import {
+  authority,
+  checkMade,
+  checkType,
+  emitSafely,
+  isFunction,
+  mustBe,
+  promiseTry,
+} from './values.js';
 
 export { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 export type { ReceiveOptions, SendOptions, StreamOptions } from './options.js';
@@ -138,7 +146,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     options: ConnectOptions | ((aws: A) => R | PromiseLike<R>) = {},
     body?: (aws: A) => R | PromiseLike<R>,
   ): Promise<A | R> {
-    return attempt<A | R>(() => {
+    return promiseTry<A | R>(() => {
       if (isFunction(options)) [options, body] = [{}, options];
       checkType('body', body, 'function');
       let rest = options;
@@ -228,11 +236,11 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     c._deadline = opening._alarm;
     move(c, SocketState.connecting);
     try {
-      await opening._bound(this.#open(opening));
+      await opening._race(this.#open(opening));
     } catch (error) {
       throw await this.#openingFailed(opening, error as Error);
     } finally {
-      opening._end();
+      opening._cleanUp();
       if (c._deadline === opening._alarm) c._deadline = undefined;
       this.#attempt = undefined;
     }
@@ -248,7 +256,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws {TypeError} or RangeError for a code or reason that no Close frame may carry
    */
   closeConnection(code = 1000, reason = ''): Promise<CloseInfo> {
-    return attempt(() => {
+    return promiseTry(() => {
       checkClose(code, reason);
       if (this.state >= SocketState.opened) void this.#converse?.close(code, reason);
       else this.#giveUp('closeConnection');
@@ -352,22 +360,22 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const { remote } = this;
     const before = this.beforeOpen(remote);
     if (before) await before;
-    attempt._check();
+    attempt._throwIfEnded();
     const transport = (this.#transport = c._transport = await this.#connect(attempt));
-    made(transport, 'openTransport()', 'read');
+    checkMade(transport, 'openTransport()', 'read');
     if (!c._hasRef) setRef(c, false);
     attempt._onTransport(transport);
-    attempt._check();
+    attempt._throwIfEnded();
     attempt._onPhase('handshake');
-    const hands = made(this.makeHandShake(remote, transport), 'makeHandShake()', 'shake');
+    const hands = checkMade(this.makeHandShake(remote, transport), 'makeHandShake()', 'shake');
     this.#hands = hands;
     await hands.shake();
-    attempt._check();
-    const response = made(await hands.shakeResult(), 'shakeResult()', 'status');
-    attempt._check();
+    attempt._throwIfEnded();
+    const response = checkMade(await hands.shakeResult(), 'shakeResult()', 'status');
+    attempt._throwIfEnded();
     this.#response = response;
-    tell(this, 'handshake', response);
-    attempt._check();
+    emitSafely(this, 'handshake', response);
+    attempt._throwIfEnded();
     const { [DEFLATE]: deflate } = hands;
     this.#talk(
       transport,
@@ -376,14 +384,14 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     );
     const after = this.afterOpen();
     if (after) await Promise.race([after, closedOf(c)]);
-    attempt._check();
+    attempt._throwIfEnded();
     if (c._state !== SocketState.connecting) {
       const { error } = await closedOf(c);
       throw error ?? closedError(c);
     }
     const messages = keptMessages(c);
     move(c, SocketState.opened);
-    tell(this, 'open');
+    emitSafely(this, 'open');
     startShowing(c, messages);
   }
 
@@ -398,7 +406,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   #talk(transport: Duplex, response: HandShakeResponse, deflate?: Deflate): void {
     const c = coreOf(this);
     c._deflate = deflate;
-    c._frames = made(this.makeFrames(c, response, deflate), 'makeFrames()', 'feed');
+    c._frames = checkMade(this.makeFrames(c, response, deflate), 'makeFrames()', 'feed');
     const converse = this.makeConverse(transport, { _core: c });
     if (c._emitters[0] !== (converse as unknown)) {
       throw mustBe('makeConverse()', 'a Converse made with parts', converse);
@@ -412,8 +420,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   async #openingFailed(attempt: OpeningAttempt, cause: Error): Promise<Error> {
     const c = coreOf(this);
     // A refusal whose body takes long is still a refusal.
-    const error = (attempt._wanted ? undefined : await this.#hands?.[REFUSED]) ?? cause;
-    const failure = attempt._wanted ? undefined : error;
+    const error = (attempt._abortedByCaller ? undefined : await this.#hands?.[REFUSED]) ?? cause;
+    const failure = attempt._abortedByCaller ? undefined : error;
     if (!this.#converse) {
       (this.#transport as Partial<Duplex> | undefined)?.destroy?.();
       this.#end(failure);
@@ -426,7 +434,10 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /** Ends what has never been open. */
   #giveUp(call: string): void {
     if (this.state === SocketState.zero) this.#end();
-    else this.#attempt?._giveUp(new InvalidStateError(`${call}() was called while connecting`));
+    else
+      this.#attempt?._abortForCaller(
+        new InvalidStateError(`${call}() was called while connecting`),
+      );
   }
 
   #end(error?: Error): void {
@@ -434,7 +445,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     c._error = error;
     c._initiatedBy = error instanceof ConnectionError ? 'remote' : 'local';
     conclude(c, () => {
-      if (error) tellAll(c, 'error', error);
+      if (error) emitAll(c, 'error', error);
     });
   }
 }

@@ -12,7 +12,7 @@ import {
   transportFailed,
   whenRead,
 } from './closings.js';
-import { Connection, tellAll } from './connections.js';
+import { Connection, emitAll } from './connections.js';
 import { feedChunk, runWaitingEnds, startReading, updateFlow } from './flows.js';
 import type { FramesHost } from './freams.js';
 import { messageReceived } from './inboxes.js';
@@ -28,10 +28,10 @@ export class Core extends Connection implements FramesHost {
 
   override _onTaken(): void {
     answerPing(this);
-    if (resolveDrains(this)) tellAll(this, 'drain');
+    if (resolveDrains(this)) emitAll(this, 'drain');
   }
 
-  override _onSent(): void {
+  override _onTakenAtOnce(): void {
     // Whoever waits may send again: not within the call that has sent.
     if (this._drainWaiters ?? this._owedPong) nextTick(tellTaken, this);
   }
@@ -99,7 +99,7 @@ const tellTaken = (c: Core): void => {
  */
 export function start(c: Core, head?: Buffer): void {
   c._frames[HOST] = c;
-  c._own();
+  c._takeOver();
   setImmediate(firstRead, c, head);
 }
 

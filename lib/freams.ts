@@ -21,11 +21,11 @@ import {
   connectionClosed,
   controlPayload,
   describeValue,
+  emitSafely,
   isFunction,
   isString,
   mustBe,
-  raise,
-  tell,
+  throwLater,
   wrongValue,
 } from './values.js';
 
@@ -311,7 +311,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     try {
       heard = this.emit('message', data, isBinary);
     } catch (error) {
-      raise(error);
+      throwLater(error);
     }
     if (!heard && !this.#host) this.#pull()._keep(data, bytes);
   }
@@ -321,10 +321,10 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (code === ControlFrames.close) this.receiveClose(payload);
     else if (code === ControlFrames.ping) {
       this.#host?._onPing(payload);
-      tell(this, 'ping', payload);
+      emitSafely(this, 'ping', payload);
     } else {
       this.#host?._onPong(payload);
-      tell(this, 'pong', payload);
+      emitSafely(this, 'pong', payload);
     }
   }
 
@@ -339,7 +339,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (reason === undefined) throw notUtf8(payload, 'a close reason');
     this.stop(connectionClosed(code, reason));
     this.#host?._onPeerClose(code, reason);
-    tell(this, 'close', code, reason);
+    emitSafely(this, 'close', code, reason);
   }
 
   /**
@@ -548,14 +548,14 @@ export class Frames extends EventEmitter<FramesEvents> {
       } catch (error) {
         this.stop(error as Error);
         this.#host?._fail(error as Error);
-        tell(this, 'error', error);
+        emitSafely(this, 'error', error);
       }
     });
   }
 
   #tellFlow(waits: boolean): void {
     this.#host?._onFlow(waits);
-    tell(this, 'flow', waits);
+    emitSafely(this, 'flow', waits);
   }
 
   #assemble(): Assembly {

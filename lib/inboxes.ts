@@ -13,7 +13,7 @@ import type { Message } from './parts.js';
 import { makePieces, pullIterator } from './pieces.js';
 import type { PieceStream, PieceWaiter, PullIterator } from './pieces.js';
 import { PullQueue, type Waiter } from './queues.js';
-import { isString, onAbort, raise } from './values.js';
+import { isString, onAbort, throwLater } from './values.js';
 
 /** With listeners and nobody who pulls, this much is kept, for a `receive()` right after opening. */
 const BACKLOG = 256;
@@ -75,7 +75,7 @@ export function listenerAttached(
       try {
         listener.call(context, message, !isString(message));
       } catch (error) {
-        raise(error);
+        throwLater(error);
       }
     }
   });
@@ -169,7 +169,7 @@ function showTo(emitter: Audience, message: Message): boolean {
   try {
     return emitter.emit('message', message, typeof message !== 'string');
   } catch (error) {
-    raise(error);
+    throwLater(error);
     return true;
   }
 }

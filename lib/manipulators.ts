@@ -21,7 +21,7 @@ import {
 import { drained, send } from './outboxes.js';
 import type { CloseInfo, ControlData, Message, SendData } from './parts.js';
 import type { PieceStream } from './pieces.js';
-import { attempt, made } from './values.js';
+import { checkMade, promiseTry } from './values.js';
 
 /** What {@link Converse} emits. */
 export interface ConverseEvents {
@@ -68,7 +68,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     const numbers = checkOptions(options);
     const core = parts._core ?? new Core(numbers);
     super(core);
-    this.transport = made(transport, 'transport', 'write');
+    this.transport = checkMade(transport, 'transport', 'write');
     core._emitters = [this, ...core._emitters];
     core._transport = transport;
     core._numbers = numbers;
@@ -163,7 +163,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * @throws {TypeError} or RangeError for a code or reason that no Close frame may carry
    */
   close(code = 1000, reason = ''): Promise<CloseInfo> {
-    return attempt(() => {
+    return promiseTry(() => {
       checkClose(code, reason);
       close(coreOf(this), code, reason);
       return this.closed;

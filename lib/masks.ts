@@ -4,6 +4,7 @@
  */
 import { Buffer } from './builtins.js';
 import { randomWord } from './random.js';
+import { noop } from './values.js';
 import { SLAB_SIZE, SLABS, wasm, type Wasm } from './wasm.js';
 
 /** Bytes of a slab of its own, at least: room for a few frames more. */
@@ -73,7 +74,7 @@ export function takeSlab(size: number): Slab {
       _bytes: Buffer.allocUnsafeSlow(Math.max(size, SMALL_SLAB)),
       _used: 0,
       _address: -1,
-      _free: () => undefined,
+      _free: noop,
     }
   );
 }

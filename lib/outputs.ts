@@ -7,7 +7,7 @@ import { fillSlab, maskingKey, maskSlab, slabsLeft, takeSlab, type Slab } from '
 import type { ByteSink } from './parts.js';
 import { writeUtf8 } from './utf8.js';
 import { SLAB_SIZE, SLABS } from './wasm.js';
-import { copyOf } from './values.js';
+import { copyOf, noop } from './values.js';
 
 /** Bytes that are packed before a burst is written without waiting for its end. */
 const BURST = 32_768;
@@ -227,7 +227,7 @@ export function flush(o: Output): void {
   let taken = true;
   try {
     if (lend) taken = o._sink.write(bytes, slab._free);
-    else o._sink.write(Buffer.from(bytes), () => undefined);
+    else o._sink.write(Buffer.from(bytes), noop);
   } finally {
     if (taken) slab._free();
   }
