@@ -4,7 +4,7 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer, performance } from './builtins.js';
-import { buffered, closedError, crowded, emitAll, quietly, sendable } from './connections.js';
+import { buffered, crowded, emitAll, quietly, rejectLate, sendable } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames } from './enumerations.js';
 import { TimeoutError } from './exceptions.js';
@@ -158,7 +158,7 @@ export function sendControl<T>(
 ): Promise<T> {
   return promiseTry(() => {
     const payload = data === undefined ? newPayload() : controlPayload(data, 'data');
-    return sendable(c) ? write(payload) : quietly(Promise.reject(closedError(c)));
+    return sendable(c) ? write(payload) : rejectLate(c);
   });
 }
 

@@ -84,6 +84,10 @@ export function terminate(c: Connection): void {
   destroy(c);
 }
 
+/** Who began the end that this error is about: a network that fails is the remote side's. */
+export const initiatorOf = (error: Error | undefined): 'local' | 'remote' =>
+  error instanceof ConnectionError ? 'remote' : 'local';
+
 /** The connection fails: it cannot go on (RFC 6455 section 7.1.7). */
 export function fail(c: Connection, cause: Error): void {
   if (c._terminated || c._finished || c._error) return;
@@ -94,7 +98,7 @@ export function fail(c: Connection, cause: Error): void {
   }
   c._ending = true;
   c._error = cause;
-  c._initiatedBy ??= cause instanceof ConnectionError ? 'remote' : 'local';
+  c._initiatedBy ??= initiatorOf(cause);
   c._frames.stop();
   if (cause instanceof FrameError && !c._closeSent) {
     // Section 7.1.7: the peer learns why; what it sends from now on is read and dropped.

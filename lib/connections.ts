@@ -203,6 +203,10 @@ export function closedError(c: Connection): ConnectionClosed {
   return connectionClosed(code, reason, c._error);
 }
 
+/** What a call gets that comes too late: a rejection that nobody need handle. */
+export const rejectLate = (c: Connection): Promise<never> =>
+  quietly(Promise.reject(closedError(c)));
+
 /** Whether it is ending, or its transport has ended and what came before is still being read. */
 export const isEnding = (c: Connection): boolean => c._ending || !!c._waitingEnds;
 

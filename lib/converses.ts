@@ -4,12 +4,12 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { checkClose, conclude, fail } from './closings.js';
+import { checkClose, conclude, fail, initiatorOf } from './closings.js';
 import { closedError, closedOf, emitAll, move, setRef, type CloseHooks } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
-import { ConnectionError, InvalidStateError } from './exceptions.js';
+import { InvalidStateError } from './exceptions.js';
 import { Deflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
@@ -443,7 +443,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   #end(error?: Error): void {
     const c = coreOf(this);
     c._error = error;
-    c._initiatedBy = error instanceof ConnectionError ? 'remote' : 'local';
+    c._initiatedBy = initiatorOf(error);
     conclude(c, () => {
       if (error) emitAll(c, 'error', error);
     });

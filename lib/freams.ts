@@ -25,6 +25,7 @@ import {
   isFunction,
   isString,
   mustBe,
+  requireBytes,
   throwLater,
   wrongValue,
 } from './values.js';
@@ -568,8 +569,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   #ensureQueue(): PullQueue<Message> {
     if (!this.#queue) {
-      const { maxQueue, maxQueueBytes } = this.#numbers;
-      this.#queue = new PullQueue(maxQueue, maxQueueBytes, (full) => {
+      this.#queue = new PullQueue(this.#numbers, (full) => {
         if (full) this.pause();
         else this.resume();
       });
@@ -598,9 +598,7 @@ function firstByte(fin: boolean, code: number, rsv: number): number {
   return (fin ? FIN : 0) | (rsv & RSV) | code;
 }
 
-function payloadOf(code: number, message: string | Uint8Array): Buffer {
-  if (code >= ControlFrames.close) return controlPayload(message, 'payload');
-  const data = isString(message) ? Buffer.from(message) : bytesOf(message);
-  if (!data) throw mustBe('message', 'a string or bytes', message);
-  return data;
-}
+const payloadOf = (code: number, message: string | Uint8Array): Buffer =>
+  code >= ControlFrames.close
+    ? controlPayload(message, 'payload')
+    : requireBytes(message, 'message');

@@ -95,7 +95,7 @@ export function receive(c: Connection, options?: ReceiveOptions): Promise<Messag
 export function receivePieces(c: Connection, options: StreamOptions): PieceStream {
   const { maxPayload } = checkKinds(options, STREAM_KINDS);
   const [pieces, waiter] = makePieces(
-    c._numbers.maxQueueBytes,
+    c._numbers,
     maxPayload === undefined ? undefined : numberOption(options, 'maxPayload'),
     makeOnFull(c),
     () => {
@@ -137,8 +137,7 @@ export function endReceiving(c: Connection): void {
 
 function queueOf(c: Connection): PullQueue<Message> {
   if (!c._queue) {
-    const { maxQueue, maxQueueBytes } = c._numbers;
-    c._queue = new PullQueue(maxQueue, maxQueueBytes, makeOnFull(c));
+    c._queue = new PullQueue(c._numbers, makeOnFull(c));
     if (c._callsEnded) c._queue._end(closedError(c));
   }
   return c._queue;

@@ -69,7 +69,7 @@ export class OpeningAttempt {
   /** Ends the attempt: what is awaited rejects with the reason. */
   _abort(reason: unknown): void {
     this._reason ??= [reason];
-    this._reject?.(this._reason[0]);
+    this._reject?.(reason);
     this._controller?.abort(reason);
     this._transport?.destroy();
   }

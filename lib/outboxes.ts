@@ -4,7 +4,7 @@
  */
 import { Buffer, isUtf8, NOTHING } from './builtins.js';
 import { writeFrame } from './compressors.js';
-import { closedError, crowded, isEnding, quietly, sendable } from './connections.js';
+import { closedError, crowded, isEnding, quietly, rejectLate, sendable } from './connections.js';
 import type { Connection, Source } from './connections.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
@@ -80,7 +80,7 @@ function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Prom
   }
   const message = wholeData(data);
   const source = message === undefined ? sourceOf(data) : undefined;
-  if (!sendable(c)) return quietly(Promise.reject(closedError(c)));
+  if (!sendable(c)) return rejectLate(c);
   const inPieces = c._sendQueue?._inPieces;
   const goesOn = code === DataFrames.cont || !!(fin !== undefined && inPieces);
   if (source) {

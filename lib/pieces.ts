@@ -4,6 +4,7 @@
  */
 import { checkSize, type PieceSink } from './assemblies.js';
 import { Buffer } from './builtins.js';
+import type { Numbers } from './options.js';
 import type { Message } from './parts.js';
 import { PullQueue, type Waiter } from './queues.js';
 
@@ -91,20 +92,20 @@ export function pullIterator<T>(
 }
 
 /**
- * @param mostBytes pieces that wait, above which reading pauses
+ * @param numbers `maxQueueBytes` of pieces may wait; then reading pauses
  * @param maxPayload most bytes of the message; left out: no limit but the connection's
  * @param onFull told when reading is to pause, and to go on
  * @param onBegin told when the message begins
  * @param onLeave told when the reader wants no more
  */
 export function makePieces(
-  mostBytes: number,
+  numbers: Numbers,
   maxPayload: number | undefined,
   onFull: (full: boolean) => void,
   onBegin: () => void,
   onLeave: () => void,
 ): [stream: PieceStream, waiter: PieceWaiter & { readonly _sink: PieceSink }] {
-  const pieces = new PullQueue<Message>(Infinity, mostBytes, onFull);
+  const pieces = new PullQueue<Message>(numbers, onFull, Infinity);
   const sink: PieceSink = {
     maxPayload,
     begin: onBegin,

@@ -2,6 +2,7 @@
  * Messages that wait for someone, and those who wait for messages.
  * @packageDocumentation
  */
+import type { Numbers } from './options.js';
 
 /** Someone who waits for the next item. */
 export interface Waiter<T> {
@@ -86,13 +87,13 @@ export class PullQueue<T> {
   _ended: [error: unknown] | undefined;
 
   /**
-   * @param maxItems so many items fill it, and
-   * @param maxBytes so many bytes do
+   * @param numbers `maxQueue` items fill it, and `maxQueueBytes` do
    * @param onFull told when it is full (`true`), and when it is half empty again (`false`)
+   * @param maxItems so many items fill it, in place of `maxQueue`
    */
-  constructor(maxItems: number, maxBytes: number, onFull: (full: boolean) => void) {
+  constructor(numbers: Numbers, onFull: (full: boolean) => void, maxItems = numbers.maxQueue) {
     this._maxItems = maxItems;
-    this._maxBytes = maxBytes;
+    this._maxBytes = numbers.maxQueueBytes;
     this._onFull = onFull;
   }
 

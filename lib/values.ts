@@ -91,6 +91,16 @@ export function copyOf(bytes: Buffer, from: number, to: number): Buffer {
 export const MAX_CONTROL_PAYLOAD = 125;
 
 /**
+ * The bytes of a string, as UTF-8, or of a view or an ArrayBuffer, not copied.
+ * @throws a TypeError that names `what`
+ */
+export function requireBytes(data: unknown, what: string): Buffer {
+  const bytes = isString(data) ? Buffer.from(data) : bytesOf(data);
+  if (!bytes) throw mustBe(what, 'a string or bytes', data);
+  return bytes;
+}
+
+/**
  * The bytes of a control frame's payload.
  * @throws a TypeError or RangeError that names `what`
  */
@@ -99,8 +109,7 @@ export function controlPayload(
   what: string,
   most = MAX_CONTROL_PAYLOAD,
 ): Buffer {
-  const bytes = isString(data) ? Buffer.from(data) : bytesOf(data);
-  if (!bytes) throw mustBe(what, 'a string or bytes', data);
+  const bytes = requireBytes(data, what);
   if (bytes.length > most) {
     throw mustBe(what, `at most ${most} bytes`, bytes.length, wrongValue);
   }
