@@ -13,15 +13,15 @@ const MAX_BODY = 65_536;
 const BODY_TIMEOUT = 2000;
 
 /**
- * Reads a transport until `take` or `end` has a result; what comes behind is left in it.
- * @param take gets each chunk; reading ends once it returns a result
+ * Reads a transport until `consume` or `end` has a result; what comes behind is left in it.
+ * @param consume gets each chunk; reading ends once it returns a result
  * @param end returns the result when the transport ends first; `cause` is its error, if it had one
  * @param timeout milliseconds after which `end` is called, too
- * @returns the result; rejects with what `take` or `end` threw
+ * @returns the result; rejects with what `consume` or `end` threw
  */
 export function readUntil<T>(
   transport: Duplex,
-  take: (chunk: Buffer) => T | undefined,
+  consume: (chunk: Buffer) => T | undefined,
   end: (cause?: unknown) => T,
   timeout?: number,
 ): Promise<T> {
@@ -44,7 +44,7 @@ export function readUntil<T>(
       }
     };
     const onData = (chunk: Buffer): void => {
-      tryToEnd(() => take(chunk));
+      tryToEnd(() => consume(chunk));
     };
     const onEnd = (cause?: unknown): void => {
       tryToEnd(() => end(cause));
@@ -73,7 +73,7 @@ export async function readBody(transport: Duplex, response: HandShakeResponse): 
   if (chunked || status === 204 || status === 304) left = 0;
   let ended = !chunked && !left;
   let sizeLine = '';
-  const takeByte = (byte: number): void => {
+  const consumeByte = (byte: number): void => {
     if (ended) return;
     if (left) {
       left--;
@@ -89,9 +89,9 @@ export async function readBody(transport: Duplex, response: HandShakeResponse): 
       sizeLine = '';
     }
   };
-  const take = (chunk: Buffer): Buffer | undefined => {
-    chunk.forEach(takeByte);
+  const consume = (chunk: Buffer): Buffer | undefined => {
+    chunk.forEach(consumeByte);
     return ended ? Buffer.from(body) : undefined;
   };
-  return take(head) ?? readUntil(transport, take, () => Buffer.from(body), BODY_TIMEOUT);
+  return consume(head) ?? readUntil(transport, consume, () => Buffer.from(body), BODY_TIMEOUT);
 }

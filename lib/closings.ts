@@ -177,7 +177,7 @@ export function transportClosed(c: Connection): void {
 export function conclude(c: Connection, then: () => void): void {
   const { _closeReceived: received, _error: error } = c;
   const { code, reason } = received ?? NO_CLOSE;
-  // Not by spreading: it would take longer than all else here.
+  // No spread: that would take longer than all the rest of this.
   const info: { -readonly [K in keyof CloseInfo]: CloseInfo[K] } = {
     code,
     reason,

@@ -151,7 +151,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       checkType('body', body, 'function');
       let rest = options;
       let signal: AbortSignal | undefined;
-      // What is no object at all is told by the constructor.
+      // What is no object is refused by the constructor.
       if ('signal' in (Object(options) as object)) ({ signal, ...rest } = options);
       const opening = new this(uri, rest).createConnection({ signal });
       return body ? opening.then((aws) => talk(aws, body!)) : opening;
@@ -159,7 +159,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   }
 
   /**
-   * Who talks on the connection.
+   * What sends, receives and closes on this connection.
    * @throws {InvalidStateError} before it is open
    */
   get manipulator(): Converse {
@@ -259,7 +259,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return promiseTry(() => {
       checkClose(code, reason);
       if (this.state >= SocketState.opened) void this.#converse?.close(code, reason);
-      else this.#giveUp('closeConnection');
+      else this.#endUnopened('closeConnection');
       return this.closed;
     });
   }
@@ -267,7 +267,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /** Ends at once: no Close frame, no waiting. */
   terminate(): void {
     if (this.state >= SocketState.opened) this.#converse?.terminate();
-    else this.#giveUp('terminate');
+    else this.#endUnopened('terminate');
   }
 
   /**
@@ -348,7 +348,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return new Frames(sink, extension ? { ...this.options, extension } : this.options);
   }
 
-  /** Makes who talks: on the connection that `parts` holds, which have to be handed on. */
+  /** Makes the Converse. `parts` holds the connection, and has to be handed to its constructor. */
   protected makeConverse(transport: Duplex, parts: ConverseParts): Converse {
     return new Converse(transport, this.options, parts);
   }
@@ -397,7 +397,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   #connect(attempt: OpeningAttempt): Duplex | Promise<Duplex> {
     const { remote } = this;
-    // A signal is made only for those who open a transport in their own way.
+    // A signal is made only where `openTransport()` is overridden.
     return opensItself(this)
       ? openTransport(remote, this.options, attempt)
       : this.openTransport(remote, attempt._abortSignal);
@@ -431,8 +431,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return error;
   }
 
-  /** Ends what has never been open. */
-  #giveUp(call: string): void {
+  /** Ends an attempt, or what was never tried. */
+  #endUnopened(call: string): void {
     if (this.state === SocketState.zero) this.#end();
     else
       this.#attempt?._abortForCaller(
@@ -481,7 +481,7 @@ export interface CallerSignal {
 /** Options of {@link AioWebSocket.connect}. */
 export interface ConnectOptions extends AioWebSocketOptions, CallerSignal {}
 
-/** One end of a socket; undefined where the stream does not tell, or has ended. */
+/** One end of a socket; undefined where the stream has no address, or has ended. */
 function socketAddress(
   transport: Duplex | undefined,
   end: 'local' | 'remote',

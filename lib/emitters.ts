@@ -1,5 +1,5 @@
 /**
- * What those who show messages to listeners have in common.
+ * What Converse and AioWebSocket have in common: both show messages to listeners.
  * @packageDocumentation
  */
 import { EventEmitter } from './builtins.js';
@@ -10,7 +10,7 @@ import type { SocketState } from './enumerations.js';
 import { listenerAttached } from './inboxes.js';
 import type { CloseInfo } from './parts.js';
 
-/** @internal The connection of an emitter: nobody else can come by it, nor take its name for something else. */
+/** @internal The connection of an emitter, from a private field: subclasses can neither see nor shadow it. */
 export let coreOf: (emitter: object) => Core;
 
 /** An emitter of messages, on a connection that can keep the process alive. */

@@ -40,7 +40,7 @@ export interface FramesEvents {
   pong: [payload: Buffer];
   /** Parsing has to wait, or can go on: a large message is worked on in slices. */
   flow: [waits: boolean];
-  /** The protocol was broken by what was worked on in slices: `feed()` could not throw it. */
+  /** A large message, worked on in slices after `feed()` had returned, broke the protocol. */
   error: [error: FrameError];
   /** The peer's Close frame, 1005 when it was empty. Nothing is parsed after it. */
   close: [code: number, reason: string];
@@ -177,13 +177,13 @@ export class Frames extends EventEmitter<FramesEvents> {
     return !this.paused;
   }
 
-  /** Stops parsing at the end of the frame that is being told, until `resume()`. */
+  /** Stops parsing, behind the frame whose event is being emitted, until `resume()`. */
   pause(): void {
     this.#stops |= PAUSED;
   }
 
   /**
-   * Goes on with what was fed meanwhile.
+   * Goes on, with what has been fed meanwhile.
    * @throws {FrameError} as `feed()` does
    */
   resume(): void {
@@ -201,7 +201,7 @@ export class Frames extends EventEmitter<FramesEvents> {
   }
 
   /**
-   * Takes nothing any more, and lets go of what is unfinished; `read()` rejects with the error, or
+   * Parses nothing any more, and drops what is unfinished; `read()` rejects with the error, or
    * with an InvalidStateError.
    */
   stop(error?: Error): void {
@@ -215,7 +215,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#host?._onResumed();
   }
 
-  /** Payload bytes of the message that is being told. */
+  /** Payload bytes of the message whose event is being emitted. */
   get messageBytes(): number {
     return this.#messageBytes;
   }
@@ -281,12 +281,12 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.write(true, ControlFrames.pong, payload);
   }
 
-  /** Hands on what is packed, without waiting for the end of the turn. */
+  /** Writes what is packed, without waiting for the end of the turn. */
   flush(): void {
     flush(this.#output);
   }
 
-  /** Bytes packed and not yet handed to the writer; short texts among them as if they were ASCII. */
+  /** Bytes packed and not yet written; short texts among them are counted as if they were ASCII. */
   get pending(): number {
     return this.#output._pending;
   }

@@ -76,13 +76,13 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** What it was made with. */
   declare protected readonly options: HandShakeOptions;
   readonly #numbers: Numbers;
-  /** The fields of the request that was sent: what the answer is judged against. */
+  /** The fields of the request as sent: the response is verified against them. */
   #sent: HeaderList = NO_HEADERS;
   #requestLine: string | undefined;
   #exchange: Exchange | undefined;
-  /** @internal Why the server's answer was refused, while its body is read. */
+  /** @internal The error for a response with another status than 101, while its body is read. */
   declare [REFUSED]: Promise<HandShakeError> | undefined;
-  /** @internal What of permessage-deflate was agreed on. */
+  /** @internal The parameters of permessage-deflate that were negotiated. */
   [DEFLATE]: DeflateParameters | undefined;
 
   /** @throws TypeError or RangeError for headers, protocols or limits that cannot be */
@@ -108,7 +108,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     checkHead(composeHead(requestLine, fields));
   }
 
-  /** The whole request head, blank line included. May be awaited for, to sign it with a token. */
+  /** The whole request head, blank line included. May be asynchronous, to fetch a token first. */
   shakeHeaders(): string | Promise<string> {
     // The line may stand in the list that the fields are from.
     const fields = checkMade(this.requestHeaders(), 'requestHeaders()', 'map');

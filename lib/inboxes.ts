@@ -280,7 +280,7 @@ function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
     let timer: NodeJS.Timeout | undefined;
     const cleanUp = (): void => {
       clearTimeout(timer);
-      forget();
+      stopListening();
     };
     const waiter: Waiter<Message> = {
       _resolve(message) {
@@ -292,16 +292,16 @@ function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
         reject(error);
       },
     };
-    const giveUp = (error: unknown): void => {
+    const failWaiter = (error: unknown): void => {
       stopWaiting(c, waiter);
       waiter._reject(error);
     };
-    const forget = onAbort(signal, () => {
-      giveUp(signal?.reason);
+    const stopListening = onAbort(signal, () => {
+      failWaiter(signal?.reason);
     });
     if (timeout !== undefined) {
       timer = setTimeout(() => {
-        giveUp(new TimeoutError(`no message came within ${timeout} ms`, 'receive', 'open'));
+        failWaiter(new TimeoutError(`no message came within ${timeout} ms`, 'receive', 'open'));
       }, timeout);
     }
     pull(c, waiter);

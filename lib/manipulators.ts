@@ -50,7 +50,7 @@ export interface ConverseParts {
 }
 
 /**
- * Talks on a connection that is open: sends, receives, answers pings, and closes. Usually made by
+ * Talks on an open connection: sends, receives, answers pings, and closes. Usually made by
  * {@link AioWebSocket}, and found at its `manipulator`.
  */
 export class Converse extends MessageEmitter<ConverseEvents> {
@@ -102,8 +102,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   /**
    * The next message, in order of arrival. Messages that came before the connection closed are
    * still given.
-   * @throws {ConnectionClosed} when there is none and none will come; who waits then gets what broke
-   * the connection; TimeoutError after `timeout`; `signal.reason`; TypeError or RangeError for options
+   * @throws {ConnectionClosed} when there is none and none will come; a call that waits when the
+   * connection breaks rejects with what broke it; TimeoutError after `timeout`; `signal.reason`; TypeError or RangeError for options
    */
   receive(options: ReceiveOptions & { text: true }): Promise<string>;
   receive(options: ReceiveOptions & { text: false }): Promise<Buffer>;

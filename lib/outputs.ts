@@ -208,11 +208,11 @@ function packLarge(o: Output, first: number, data: Buffer): void {
   o._pending = packHeader(slab._buffer, o._pending, first, length, key);
   for (let from = 0; ;) {
     const at = o._pending;
-    const take = Math.min(length - from, MAX_SLAB_PAYLOAD);
-    copyInto.call(slab._buffer, take < length ? data.subarray(from, from + take) : data, at);
-    from += take;
-    maskSlab(slab, at, take, key);
-    o._pending = at + take;
+    const size = Math.min(length - from, MAX_SLAB_PAYLOAD);
+    copyInto.call(slab._buffer, size < length ? data.subarray(from, from + size) : data, at);
+    from += size;
+    maskSlab(slab, at, size, key);
+    o._pending = at + size;
     if (from === length) break;
     setSlabAside(o, full);
     slab = reserveSlab(o, Math.min(length - from, MAX_SLAB_PAYLOAD));

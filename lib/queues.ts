@@ -1,5 +1,5 @@
 /**
- * Messages that wait for someone, and those who wait for messages.
+ * Queues: items that wait to be taken, and callers that wait for items.
  * @packageDocumentation
  */
 import type { Numbers } from './options.js';

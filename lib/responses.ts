@@ -132,7 +132,7 @@ export function responseReader({
   let answer: Answer | undefined;
 
   /** @returns whether it was the last of the head */
-  const takeLine = (line: string): boolean => {
+  const readLine = (line: string): boolean => {
     if (!answer) {
       const found = STATUS_LINE.exec(line);
       if (!found) throw notHttp(line);
@@ -161,7 +161,7 @@ export function responseReader({
     // The cost must not grow with the number of chunks: the text is searched only where a line ends.
     const endsLine = fresh.includes('\n');
     for (let next; endsLine && (next = text.indexOf('\n', seen) + 1) > 0;) {
-      const isEnd = takeLine(text.slice(from, next));
+      const isEnd = readLine(text.slice(from, next));
       checkLimit(next);
       from = seen = next;
       if (!isEnd) continue;
@@ -183,7 +183,7 @@ export function responseReader({
     if (!answer && seen < 9 && !START.startsWith(text.slice(0, 9).replace('.0', '.1'))) {
       throw notHttp(text);
     }
-    if (NEVER.test(last + fresh)) takeLine(text.slice(from));
+    if (NEVER.test(last + fresh)) readLine(text.slice(from));
     checkLimit(text.length);
     return undefined;
   };
