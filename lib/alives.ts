@@ -17,7 +17,9 @@ import { controlPayload, promiseTry, throwLater } from './values.js';
 /** Milliseconds from one look at bytes that wait to be sent to the next. */
 const WRITING_CHECK = 1000;
 
-/** Timers that connections share are made in it, not in the AsyncLocalStorage context of the first. */
+/**
+ * Timers that connections share are made in it, not in the AsyncLocalStorage context of the first.
+ */
 const noContext = new AsyncResource('AioWebSocket');
 
 /** Connections by the time of their next check: those in one round share a timer. */
@@ -91,8 +93,8 @@ function checkSilence(c: Connection): void {
 }
 
 /**
- * Schedules the next check for when the connection may have been silent for too long, rounded up by a
- * sixty-fourth at most, so that many share a timer.
+ * Schedules the next check for when the connection may have been silent for too long, rounded up by
+ * a sixty-fourth at most, so that many share a timer.
  */
 function scheduleCheck(c: Connection, time: number): void {
   const { pingInterval, pongTimeout, readTimeout } = c._numbers;
@@ -124,7 +126,10 @@ function scheduleCheck(c: Connection, time: number): void {
   round.add(c);
 }
 
-/** Progress of our own writing is a sign of life, and bytes that only now begin to wait are no silence. */
+/**
+ * Progress of our own writing is a sign of life, and bytes that only now begin to wait are no
+ * silence.
+ */
 function checkWriting(c: Connection): void {
   const before = c._lastTaken;
   const waits = buffered(c);

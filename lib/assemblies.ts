@@ -1,6 +1,6 @@
 /**
- * Payloads become messages (RFC 6455 section 5.4): fragments are joined, limits are kept, and UTF-8 is
- * checked as it arrives.
+ * Payloads become messages (RFC 6455 section 5.4): fragments are joined, limits are kept, and UTF-8
+ * is checked as it arrives.
  * @packageDocumentation
  */
 import { Buffer, NOTHING } from './builtins.js';
@@ -33,7 +33,7 @@ export class Assembly {
   _fragments = 0;
   /** Payload bytes of its frames so far, as they announce them. */
   _frameBytes = 0;
-  /** Bytes of the message so far, after an extension: those counted, before they come. */
+  /** Decoded bytes of the message so far; counted before they are added. */
   _bytes = 0;
   _buffer: Buffer = NOTHING;
   _length = 0;

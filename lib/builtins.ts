@@ -1,6 +1,6 @@
 /**
- * What several files use of Node, imported once. As globals, Buffer and process are accessors, which V8
- * cannot inline: 10 ns each time.
+ * What several files use of Node, imported once. As globals, Buffer and process are accessors,
+ * which V8 cannot inline: 10 ns each time.
  * @packageDocumentation
  */
 import { Buffer, isUtf8, kMaxLength } from 'node:buffer';

@@ -1,5 +1,6 @@
 /**
- * Messages that a chunk holds whole: they are copied out of it, small ones several at a time in a window.
+ * Messages that a chunk holds whole: they are copied out of it, small ones several at a time in a
+ * window.
  * @packageDocumentation
  */
 import { Buffer, documented, NOTHING, versions } from './builtins.js';
@@ -9,7 +10,9 @@ import { readBuffer, READ_BUFFER, UTF16, wasm, type Wasm } from './wasm.js';
 
 /** Least bytes copied at a time: what a small message that is kept may keep alive with it. */
 const WINDOW = 1024;
-/** A window of bytes is a WINDOW for each message in the one before and one more, up to 8 of them. */
+/**
+ * A window of bytes is a WINDOW for each message in the one before and one more, up to 8 of them.
+ */
 const MAX_WINDOWS = 8;
 /** Bytes above which a message is copied by itself: a window for fewer than four does not pay. */
 const MAX_WINDOWED = WINDOW / 4;
@@ -33,8 +36,8 @@ let utf16: Buffer | undefined;
 const DECODES_HERE = parseInt(versions.node) < FAST_NODE;
 
 /**
- * A Buffer on memory, not copied. Buffer's species, the class that `subarray` makes Buffers with, takes
- * half of `subarray`'s time when it is called directly.
+ * A Buffer on memory, not copied. Buffer's species, the class that `subarray` makes Buffers with,
+ * takes half of `subarray`'s time when it is called directly.
  */
 const Species = (Buffer as unknown as Record<symbol, unknown>)[Symbol.species] as
   (new (memory: ArrayBufferLike, at: number, length: number) => Buffer) | undefined;
@@ -43,7 +46,9 @@ const view: (memory: ArrayBufferLike, at: number, length: number) => Buffer =
     ? (...where) => new Species(...where)
     : (...where) => Buffer.from(...where);
 
-/** Says which chunk is in use from now on, or that none is: the windows of the one before are void. */
+/**
+ * Says which chunk is in use from now on, or that none is: the windows of the one before are void.
+ */
 export function useChunk(chunk = NOTHING): void {
   textEnd = bytesEnd = 0;
   text = '';

@@ -123,9 +123,9 @@ export function closeReceived(c: Connection, code: number, reason: string): void
 }
 
 /**
- * The transport has ended or failed: `then` is called once all that came before has been read, which
- * may have to wait for the user, or for a large message's next slice. Calls that wait to send are
- * rejected at once: the user who reads may be waiting for them.
+ * The transport has ended or failed: `then` is called once all that came before has been read,
+ * which may have to wait for the user, or for a large message's next slice. Calls that wait to send
+ * are rejected at once: the user who reads may be waiting for them.
  */
 export function whenRead(c: Connection, then: (c: Connection) => void): void {
   if (!c._frames[WAITS]) {
@@ -137,7 +137,9 @@ export function whenRead(c: Connection, then: (c: Connection) => void): void {
   waitForReader(c);
 }
 
-/** A reader who for `closeTimeout` neither takes a message nor has paused is waited for no longer. */
+/**
+ * A reader who for `closeTimeout` neither takes a message nor has paused is waited for no longer.
+ */
 function waitForReader(c: Connection): void {
   const waiting = c._queue?._items._size;
   setDeadline(c, () => {
@@ -173,7 +175,10 @@ export function transportClosed(c: Connection): void {
   });
 }
 
-/** All is over: `close` tells it once the hook `afterClose` has ended. `then` tells what comes before. */
+/**
+ * All is over: `close` tells it once the hook `afterClose` has ended. `then` tells what comes
+ * before.
+ */
 export function conclude(c: Connection, then: () => void): void {
   const { _closeReceived: received, _error: error } = c;
   const { code, reason } = received ?? NO_CLOSE;

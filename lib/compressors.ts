@@ -1,5 +1,6 @@
 /**
- * Decides which messages go out compressed, and compresses large ones without keeping others waiting.
+ * Decides which messages go out compressed, and compresses large ones without keeping others
+ * waiting.
  * @packageDocumentation
  */
 import { Buffer, setImmediate } from './builtins.js';
@@ -12,8 +13,8 @@ import { isString } from './values.js';
 const DEFLATE_SLICE = 262_144;
 
 /**
- * Writes one frame, compressed where its message asks for it or is large enough. The promise, where there
- * is one, resolves once a large frame has been compressed.
+ * Writes one frame, compressed where its message asks for it or is large enough. The promise, where
+ * there is one, resolves once a large frame has been compressed.
  */
 export function writeFrame(
   c: Connection,

@@ -94,7 +94,9 @@ export abstract class Connection extends Transporter {
 
   /** When a byte last came, in whole milliseconds of performance.now(). */
   _lastHeard = 0;
-  /** Whether a keepalive ping is out, and when the kernel had taken it: from then on its clock runs. */
+  /**
+   * Whether a keepalive ping is out, and when the kernel had taken it: from then on its clock runs.
+   */
   _pinged = false;
   _pingTaken = 0;
   /** When alives.ts checks it next; 0: never. */
@@ -112,7 +114,9 @@ export abstract class Connection extends Transporter {
   _queue: PullQueue<Message> | undefined;
   /** Listeners that are still to be shown what was kept when they were attached. */
   _latecomers: (() => void)[] | undefined;
-  /** While a kept message is shown: how many kept ones are still to be, and who is shown it next. */
+  /**
+   * While a kept message is shown: how many kept ones are still to be, and who is shown it next.
+   */
   _yetToShow = 0;
   _nextAudience: Audience | undefined;
   /** Who gets the pieces of the message under way. */
@@ -121,7 +125,10 @@ export abstract class Connection extends Transporter {
   _pulled = false;
   /** Only for the warning. */
   _everPulled = false;
-  /** Whether someone has pulled since the queue was last empty, or since it was last checked when full. */
+  /**
+   * Whether someone has pulled since the queue was last empty, or since it was last checked when
+   * full.
+   */
   _pulledLately = false;
   /** Whether nothing is kept until the next pull. */
   _keepsNothing = false;
@@ -160,8 +167,8 @@ export abstract class Connection extends Transporter {
   /** Messages that came after our Close frame, and were dropped. */
   _discarded = 0;
   /**
-   * The one timer of its own: bounds the opening, later the closing, the wait for a reader before its
-   * end is told, the patience with a full queue, and the wait for a stream's `close`.
+   * The one timer of its own: bounds the opening, later the closing, the wait for a reader before
+   * its end is told, the patience with a full queue, and the wait for a stream's `close`.
    */
   _deadline: Alarm | undefined;
 

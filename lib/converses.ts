@@ -180,8 +180,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   }
 
   /**
-   * The byte stream, once there is one: the original's `reader` and `writer`. Frames that are sent on
-   * a plain TCP socket bypass the stream, unless its `write` has been replaced.
+   * The byte stream, once there is one: the original's `reader` and `writer`. Frames that are sent
+   * on a plain TCP socket bypass the stream, unless its `write` has been replaced.
    */
   get transport(): Duplex | undefined {
     return this.#transport;
@@ -308,7 +308,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   /**
    * Before the Close frame of a close of ours, not where the server closes first or the connection
-   * fails; it may still send. Waited for no longer than `closeTimeout`; a throw is reported by `error`.
+   * fails; it may still send. Waited for no longer than `closeTimeout`; a throw is reported by
+   * `error`.
    */
   protected beforeClose(_code: number, _reason: string): void | Promise<void> {
     return undefined;
@@ -464,7 +465,10 @@ async function talk<A extends AioWebSocket, R>(
 
 const NO_OPTIONS = Object.freeze({});
 
-/** Whether `openTransport` is not overridden. Not in the class, which would be named otherwise in dist/. */
+/**
+ * Whether `openTransport` is not overridden. Not in the class, which would be named otherwise in
+ * dist/.
+ */
 const opensItself = (aws: unknown): boolean =>
   (aws as Opens).openTransport === (AioWebSocket.prototype as unknown as Opens).openTransport;
 

@@ -1,5 +1,6 @@
 /**
- * A connection at work: what the codec and the transport tell it, and which file does what about it.
+ * A connection at work: what the codec and the transport tell it, and which file does what about
+ * it.
  * @packageDocumentation
  */
 import { Buffer, nextTick, setImmediate } from './builtins.js';

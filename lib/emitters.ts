@@ -10,7 +10,10 @@ import type { SocketState } from './enumerations.js';
 import { listenerAttached } from './inboxes.js';
 import type { CloseInfo } from './parts.js';
 
-/** @internal The connection of an emitter, from a private field: subclasses can neither see nor shadow it. */
+/**
+ * @internal The connection of an emitter, from a private field: subclasses can neither see nor
+ * shadow it.
+ */
 export let coreOf: (emitter: object) => Core;
 
 /** An emitter of messages, on a connection that can keep the process alive. */

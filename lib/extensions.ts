@@ -76,7 +76,10 @@ function handleCodec(stream: ZlibStream, window = 0): Codec | undefined {
     at = (at + length) % window;
     kept = Math.min(window, kept + length);
   };
-  /** At a last block zlib forgets its window: it gets it back as a stored block (RFC 1951 section 3.2.4). */
+  /**
+   * At a last block zlib forgets its window: it gets it back as a stored block (RFC 1951 section
+   * 3.2.4).
+   */
   const restart = (): void => {
     stream.reset();
     if (kept === 0) return;
@@ -105,7 +108,8 @@ function handleCodec(stream: ZlibStream, window = 0): Codec | undefined {
           output(bytes, done);
         }
         if (done) return NOTHING;
-        // A block was marked as the last, behind which others may follow (RFC 7692 section 7.2.3.4).
+        // A block was marked as the last, behind which others may follow (RFC 7692 section
+        // 7.2.3.4).
         if (room > 0) {
           restart();
           produced += window || 1024;

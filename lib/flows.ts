@@ -1,6 +1,6 @@
 /**
- * Reading, as fast as the user takes it and no faster: the codec is fed from the transport, and both
- * are paused for the user or for full queues.
+ * Reading, as fast as the user takes it and no faster: the codec is fed from the transport, and
+ * both are paused for the user or for full queues.
  * @packageDocumentation
  */
 import { setImmediate } from './builtins.js';

@@ -134,8 +134,8 @@ export class Frames extends EventEmitter<FramesEvents> {
   #queue: PullQueue<Message> | undefined;
 
   /**
-   * @param write takes packed frames, where any are to be written: a function or a stream, which get
-   * bytes of their own, or a {@link ByteSink}, which gets bytes on loan
+   * @param write takes packed frames, where any are to be written: a function or a stream, which
+   * get bytes of their own, or a {@link ByteSink}, which gets bytes on loan
    * @param options limits
    */
   constructor(write: FramesWrite | ByteSink = noWriter, options: FramesOptions = {}) {
@@ -144,7 +144,8 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (!isFunction((sink as unknown as ByteSink | undefined)?.write)) {
       throw mustBe('write', 'a function, a ByteSink or a stream', write);
     }
-    // The result of a stream's `write` is no ByteSink's, and it keeps what it is given: it gets copies.
+    // The result of a stream's `write` is no ByteSink's, and it keeps what it is given: it gets
+    // copies.
     this.#output = new Output(isStream(sink) ? keepBytes((bytes) => sink.write(bytes)) : sink);
     this.#numbers = checkOptions(options, FRAMES_KINDS);
     this.#extension = options.extension;
@@ -233,8 +234,8 @@ export class Frames extends EventEmitter<FramesEvents> {
   /**
    * The next message, for those who drive Frames by hand: they feed it, and read here. Messages
    * that come while nobody reads and no `message` listener is attached are kept for it.
-   * @throws {ConnectionClosed} after the peer's Close frame; {@link FrameError} once the protocol was
-   * broken; InvalidStateError after `stop()`
+   * @throws {ConnectionClosed} after the peer's Close frame; {@link FrameError} once the protocol
+   * was broken; InvalidStateError after `stop()`
    */
   read(): Promise<Message> {
     return new Promise((_resolve, _reject) => {
@@ -448,7 +449,8 @@ export class Frames extends EventEmitter<FramesEvents> {
     const short = head[at + 1] as number;
     let length = short;
     if (short > 125) {
-      // Read as signed, a length of 2^63 or more is negative, which is refused as is one not minimal.
+      // Read as signed, a length of 2^63 or more is negative, which is refused as is one not
+      // minimal.
       length = short === 126 ? head.readUInt16BE(at + 2) : Number(head.readBigInt64BE(at + 2));
       if (length < (short === 126 ? 126 : 65_536)) {
         throw protocolError('a length that is not minimal, or above 2^63', head.subarray(at));

@@ -1,6 +1,7 @@
 /**
- * Writing to a socket's handle directly: **undocumented**. It bypasses the stream, whose bookkeeping takes
- * longer than packing a message. Whatever is not as expected is left to the stream.
+ * Writing to a socket's handle directly: **undocumented**. It bypasses the stream, whose
+ * bookkeeping takes longer than packing a message. Whatever is not as expected is left to the
+ * stream.
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
@@ -34,7 +35,9 @@ export interface HandleOwner extends Duplex {
   _unrefTimer?: () => void;
 }
 
-/** Learned from a request of Node's own, whose class is exported nowhere; `false`: not to be used. */
+/**
+ * Learned from a request of Node's own, whose class is exported nowhere; `false`: not to be used.
+ */
 let model: { _Request: new () => WriteRequest; _onComplete: unknown } | false | undefined;
 /** A request that is done, to be used again. */
 let spare: WriteRequest | undefined;

@@ -49,8 +49,8 @@ const NO_HEADERS: HeaderList = [];
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /**
- * The request, and the response found good last, of handshakes without options of the user's: to one
- * place they differ by the key alone, and many connections may go there.
+ * The request, and the response found good last, of handshakes without options of the user's: to
+ * one place they differ by the key alone, and many connections may go there.
  */
 interface Exchange {
   readonly _remote: Remote;
@@ -189,7 +189,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     response.extensions = extensions;
   }
 
-  /** The Accept that answers our key (RFC 6455 section 4.2.2). Kept: it is needed several times in a row. */
+  /**
+   * The Accept that answers our key (RFC 6455 section 4.2.2). Kept: it is needed several times in a
+   * row.
+   */
   get #accept(): string {
     const key = fieldValue(this.#sent, KEY) ?? '';
     if (key !== latestKey) latestAccept = digest('sha1', key + GUID);
@@ -363,7 +366,9 @@ function wrongField(
   return responseError(code, `${name} ${got}, not ${expected}`, response);
 }
 
-/** The transport has ended: `cause` is an Error after `error`, a boolean or nothing after `close`. */
+/**
+ * The transport has ended: `cause` is an Error after `error`, a boolean or nothing after `close`.
+ */
 function endedEarly(untouched: boolean, cause: unknown): ConnectionError {
   const why = (cause as Partial<Error> | undefined)?.message;
   const [code, because, options] =

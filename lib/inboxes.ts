@@ -15,7 +15,9 @@ import type { PieceStream, PieceWaiter, PullIterator } from './pieces.js';
 import { PullQueue, type Waiter } from './queues.js';
 import { isString, onAbort, throwLater } from './values.js';
 
-/** With listeners and nobody who pulls, this much is kept, for a `receive()` right after opening. */
+/**
+ * With listeners and nobody who pulls, this much is kept, for a `receive()` right after opening.
+ */
 const BACKLOG = 256;
 const BACKLOG_BYTES = 262_144;
 
@@ -129,7 +131,9 @@ export const iterate = (c: Connection): PullIterator<Message> =>
     },
   );
 
-/** Nothing more comes: those who wait get what broke the connection, later ones a ConnectionClosed. */
+/**
+ * Nothing more comes: those who wait get what broke the connection, later ones a ConnectionClosed.
+ */
 export function endReceiving(c: Connection): void {
   c._queue?._end(closedError(c), c._error);
   c._streaming?.end(c._error ?? closedError(c));
@@ -173,7 +177,10 @@ function showTo(emitter: Audience, message: Message): boolean {
   }
 }
 
-/** The same where messages are kept: listeners attached meanwhile first catch up with those before it. */
+/**
+ * The same where messages are kept: listeners attached meanwhile first catch up with those before
+ * it.
+ */
 function showWaiting(c: Connection, message: Message, behind: number): void {
   c._yetToShow = behind;
   c._emitters.forEach((emitter, i, emitters) => {
@@ -201,8 +208,8 @@ function trim(c: Connection): void {
 }
 
 /**
- * A full queue stops reading, and with it the listeners: it is dropped where nobody has pulled since it
- * was last empty or checked.
+ * A full queue stops reading, and with it the listeners: it is dropped where nobody has pulled
+ * since it was last empty or checked.
  */
 function checkFullQueue(c: Connection): void {
   const ends = c._closeRequested ?? c._waitingEnds;
@@ -254,8 +261,8 @@ function stopWaiting(c: Connection, waiter: Waiter<Message>): void {
 }
 
 /**
- * Has the message under way, or else the next one, go to the stream that is first in line, if one is.
- * Not once our Close frame has gone out: messages that begin behind it are dropped.
+ * Has the message under way, or else the next one, go to the stream that is first in line, if one
+ * is. Not once our Close frame has gone out: messages that begin behind it are dropped.
  */
 export function armStream(c: Connection): void {
   const waiter: PieceWaiter | undefined = c._queue?._waiters._peek();

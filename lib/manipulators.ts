@@ -90,10 +90,10 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * Sends one message: a string as text, anything else as binary; an iterable's items as the
    * fragments of one message. Bytes are copied: they may be reused at once.
    * @returns resolves once it is buffered below the high-water mark, else at the next `drain`
-   * @throws {TypeError} for anything else, and for text that is not UTF-8; RangeError for a `code` that
-   * is none of a message's; InvalidStateError for a piece with nothing to continue; FrameError
-   * (`ERR_FRAME_SOURCE`) for an iterable that fails; {@link ConnectionClosed}, or what broke it, when
-   * the connection ends first
+   * @throws {TypeError} for anything else, and for text that is not UTF-8; RangeError for a `code`
+   * that is none of a message's; InvalidStateError for a piece with nothing to continue; FrameError
+   * (`ERR_FRAME_SOURCE`) for an iterable that fails; {@link ConnectionClosed}, or what broke it,
+   * when the connection ends first
    */
   send(data: SendData, options?: SendOptions): Promise<void> {
     return send(coreOf(this), data, options);
@@ -103,7 +103,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * The next message, in order of arrival. Messages that came before the connection closed are
    * still given.
    * @throws {ConnectionClosed} when there is none and none will come; a call that waits when the
-   * connection breaks rejects with what broke it; TimeoutError after `timeout`; `signal.reason`; TypeError or RangeError for options
+   * connection breaks rejects with what broke it; TimeoutError after `timeout`; `signal.reason`;
+   * TypeError or RangeError for options
    */
   receive(options: ReceiveOptions & { text: true }): Promise<string>;
   receive(options: ReceiveOptions & { text: false }): Promise<Buffer>;
@@ -123,7 +124,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
 
   /**
    * Messages, until the connection closes; leaving the loop does not close it.
-   * @throws {ConnectionClosed} from the loop, after any end but 1000, 1001 and an empty Close (1005)
+   * @throws {ConnectionClosed} from the loop, after any end but 1000, 1001 and an empty Close
+   * (1005)
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
     return iterate(coreOf(this));
@@ -144,7 +146,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * Sends a pong that nobody asked for: a one-way sign of life (RFC 6455 section 5.5.3).
    * @param data at most 125 bytes
    * @returns resolves as that of {@link send} does
-   * @throws {ConnectionClosed} when the connection ends first; TypeError or RangeError for wrong data
+   * @throws {ConnectionClosed} when the connection ends first; TypeError or RangeError for wrong
+   * data
    */
   pong(data: ControlData = ''): Promise<void> {
     const c = coreOf(this);

@@ -52,8 +52,8 @@ export function maskSlab(slab: Slab, at: number, length: number, key: number): v
 }
 
 /**
- * Copies payloads, which lie one after another behind `end`, into the frames from `at` to `end`, which
- * have their headers, and masks them. For a slab in WebAssembly's memory only.
+ * Copies payloads, which lie one after another behind `end`, into the frames from `at` to `end`,
+ * which have their headers, and masks them. For a slab in WebAssembly's memory only.
  */
 export function fillSlab({ _address: address }: Slab, at: number, end: number): void {
   fillInMemory(address + at, address + end, address + end);
@@ -64,8 +64,8 @@ let maskInMemory: Wasm['mask'];
 let pool: Slab[] | undefined;
 
 /**
- * Takes a slab from the process's pool. When all of those wait for a slow kernel, it has memory of its
- * own, with room for at least `size` bytes.
+ * Takes a slab from the process's pool. When all of those wait for a slow kernel, it has memory of
+ * its own, with room for at least `size` bytes.
  */
 export function takeSlab(size: number): Slab {
   pool ??= makePool();

@@ -37,8 +37,8 @@ export interface CompressionOptions {
    */
   serverMaxWindowBits?: number | undefined;
   /**
-   * Bounds our window to 2 to the power of this many bytes, 8 to 15; `true` leaves it to the server,
-   * `false` leaves it out of the offer.
+   * Bounds our window to 2 to the power of this many bytes, 8 to 15; `true` leaves it to the
+   * server, `false` leaves it out of the offer.
    * @default true
    */
   clientMaxWindowBits?: number | boolean | undefined;

@@ -129,11 +129,15 @@ export interface TransportOptions {
    * @default true for wss
    */
   ssl?: boolean | TlsOptions | undefined;
-  /** Resolves host names, as `dns.lookup` does: gives one address, or a list. @default `dns.lookup` */
+  /**
+   * Resolves host names, as `dns.lookup` does: gives one address, or a list. @default `dns.lookup`
+   */
   lookup?: LookupFunction | undefined;
   /** IP version: 4, 6, or 0 for both. @default 0 */
   family?: 0 | 4 | 6 | undefined;
-  /** The local IP address to connect from; looked at when connecting. @default the system's choice */
+  /**
+   * The local IP address to connect from; looked at when connecting. @default the system's choice
+   */
   localAddress?: string | undefined;
 }
 
@@ -279,7 +283,10 @@ const isOf = (kinds: string, value: unknown): boolean =>
     return kind === describeValue(value) || isWithin(value, least!, most!);
   });
 
-/** The type as KINDS has it; `?` for a Map or Headers, whose entries are no properties, and for null. */
+/**
+ * The type as KINDS has it; `?` for a Map or Headers, whose entries are no properties, and for
+ * null.
+ */
 function typeOf(value: unknown): string {
   if (typeof value !== 'object') return typeof value;
   if (Array.isArray(value)) return 'array';
@@ -288,7 +295,8 @@ function typeOf(value: unknown): string {
 }
 
 /**
- * Checks the names, and the values whose kind is told in words. Inherited properties are no options.
+ * Checks the names, and the values whose kind is told in words. Inherited properties are no
+ * options.
  * @returns a copy of the options
  * @throws TypeError
  */

@@ -49,7 +49,9 @@ export function drained(c: Connection): Promise<void> {
   );
 }
 
-/** Bytes have been taken: where there is room now, senders go on. Returns whether any had waited. */
+/**
+ * Bytes have been taken: where there is room now, senders go on. Returns whether any had waited.
+ */
 export function resolveDrains(c: Connection): boolean {
   const waiters = c._drainWaiters;
   if (!waiters || crowded(c)) return false;
@@ -58,7 +60,9 @@ export function resolveDrains(c: Connection): boolean {
   return true;
 }
 
-/** Nothing more can be sent: those who wait are rejected with what broke or closed the connection. */
+/**
+ * Nothing more can be sent: those who wait are rejected with what broke or closed the connection.
+ */
 export function endSending(c: Connection): void {
   const waiters = [...(c._drainWaiters ?? []), ...(c._queuedSends ?? []), ...(c._pings ?? [])];
   const sources = c._sources ?? [];
@@ -68,7 +72,10 @@ export function endSending(c: Connection): void {
   sources.forEach(returnSource);
 }
 
-/** Settles once a frame is written and there is room; one that takes its time holds back later sends. */
+/**
+ * Settles once a frame is written and there is room; one that takes its time holds back later
+ * sends.
+ */
 function settleFrame(c: Connection, writing: void | Promise<void>): Promise<void> {
   return writing ? enqueue(c, () => writing) : drained(c);
 }
@@ -143,7 +150,8 @@ function enqueue(c: Connection, work: () => void | Promise<void>, open?: boolean
   });
   const waiter: Waiter<void> = {
     _resolve: resolve,
-    // Where the connection ended, nobody need handle it. What is wrong with the data is not silenced.
+    // Where the connection ended, nobody need handle it. What is wrong with the data is not
+    // silenced.
     _reject: (error) => {
       void quietly(entered);
       reject(error);
@@ -186,8 +194,8 @@ function incomplete(c: Connection, cause: unknown): unknown {
 }
 
 /**
- * Sends each item as a fragment as soon as it is there; an empty final fragment ends the message (RFC
- * 6455 section 5.4).
+ * Sends each item as a fragment as soon as it is there; an empty final fragment ends the message
+ * (RFC 6455 section 5.4).
  */
 async function sendPieces(
   c: Connection,

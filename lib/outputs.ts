@@ -32,7 +32,9 @@ export function headerSize(length: number): number {
   return length < 126 ? 6 : length < 65_536 ? 8 : 14;
 }
 
-/** Writes the header of a masked frame; `key` is little-endian. Returns where the payload starts. */
+/**
+ * Writes the header of a masked frame; `key` is little-endian. Returns where the payload starts.
+ */
 export function packHeader(
   into: Buffer,
   at: number,
@@ -72,7 +74,9 @@ export class Output {
   _pending = 0;
   /** While above 0, frames are held back: the replies to one read leave together. */
   _corks = 0;
-  /** Whether something has been written in this turn of the event loop: the rest waits for its end. */
+  /**
+   * Whether something has been written in this turn of the event loop: the rest waits for its end.
+   */
   _inTurn = false;
   /** Joined texts: their frames, from `_textsFrom` on, have headers, but no payloads yet. */
   _texts = '';
@@ -107,8 +111,8 @@ export function packText(o: Output, first: number, text: string): void {
 }
 
 /**
- * Packs the header alone, as if the text were ASCII: Node takes long for each string it writes, so that
- * several are written as one.
+ * Packs the header alone, as if the text were ASCII: Node takes long for each string it writes, so
+ * that several are written as one.
  */
 function joinText(o: Output, first: number, text: string): void {
   const { length } = text;
@@ -124,7 +128,9 @@ function joinText(o: Output, first: number, text: string): void {
   o._pending = packHeader(slab._buffer, o._pending, first, length, maskingKey()) + length;
 }
 
-/** Writes the payloads of joined texts into their frames; one by one where they are not all ASCII. */
+/**
+ * Writes the payloads of joined texts into their frames; one by one where they are not all ASCII.
+ */
 function writeTexts(o: Output): void {
   const texts = o._texts;
   if (texts === '') return;

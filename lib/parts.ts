@@ -107,7 +107,10 @@ export interface ByteSink {
 const WS_URI = /^wss?:\/\/[^/?#\\]+((?:[/?][^#\\]*)?)$/i;
 /** White space, control characters, lone surrogates. */
 const FORBIDDEN_IN_URI = /[\s\p{Cc}\p{Cs}]/u;
-/** What Basic authorization has no room for (RFC 7617 section 2): a colon in the name, control characters. */
+/**
+ * What Basic authorization has no room for (RFC 7617 section 2): a colon in the name, control
+ * characters.
+ */
 const FORBIDDEN_IN_USER = /^[^:]*%3a|%[01]|%7f/i;
 const NOT_IN_RESOURCE = /[^!#-;=?-[\]_a-z~]+/g;
 

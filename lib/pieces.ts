@@ -35,7 +35,8 @@ const PIECE_COST = 128;
  * An iterator over what a queue gives, until it ends with an error.
  * @param poll the first item, where there is one
  * @param wait has somebody wait for the next one
- * @param explain the error to throw for the one the queue ended with; `false` where the loop just ends
+ * @param explain the error to throw for the one the queue ended with; `false` where the loop just
+ * ends
  * @param leave called when the loop is left: with each who still waits, and at last with nobody
  */
 export function pullIterator<T>(

@@ -116,8 +116,9 @@ function tableOf(fields: HeaderList): Record<string, string> {
 }
 
 /**
- * Makes a reader, which takes the bytes of a response head as they come, and returns the response once
- * its head is whole; its `head` then holds the bytes behind that. Each line is checked when it ends.
+ * Makes a reader, which takes the bytes of a response head as they come, and returns the response
+ * once its head is whole; its `head` then holds the bytes behind that. Each line is checked when it
+ * ends.
  * @throws {HandShakeError} from the reader, for what is no HTTP/1.1 response, and at the limits
  */
 export function responseReader({
@@ -149,7 +150,7 @@ export function responseReader({
   };
 
   return (chunk) => {
-    // What was here before holds no line end that has not been found.
+    // Behind `from`, the text so far holds no line end: the search goes on here.
     let seen = text.length;
     const last = text.slice(-1);
     const fresh = chunk.toString('latin1');
@@ -158,7 +159,8 @@ export function responseReader({
       if (to > left)
         throw responseError('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`, answer);
     };
-    // The cost must not grow with the number of chunks: the text is searched only where a line ends.
+    // The cost must not grow with the number of chunks: the text is searched only where a line
+    // ends.
     const endsLine = fresh.includes('\n');
     for (let next; endsLine && (next = text.indexOf('\n', seen) + 1) > 0;) {
       const isEnd = readLine(text.slice(from, next));

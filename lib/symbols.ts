@@ -1,6 +1,6 @@
 /**
- * Members that our files use of classes that users extend: named by symbols, they cannot meet a member
- * of a subclass.
+ * Members that our files use of classes that users extend: named by symbols, they cannot meet a
+ * member of a subclass.
  * @packageDocumentation
  */
 

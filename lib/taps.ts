@@ -1,6 +1,6 @@
 /**
- * Who owns a transport is told what happens on it: what a socket of ours reads bypasses its stream, and
- * the listeners are the same functions for all transports.
+ * Who owns a transport is told what happens on it: what a socket of ours reads bypasses its stream,
+ * and the listeners are the same functions for all transports.
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
@@ -8,7 +8,9 @@ import type { Phase } from './exceptions.js';
 
 /** Who is told what happens on a transport. */
 export interface TransportOwner {
-  /** Takes what has been read; it may be overwritten once this returns. `false`: no more for now. */
+  /**
+   * Takes what has been read; it may be overwritten once this returns. `false`: no more for now.
+   */
   _onChunk: (chunk: Buffer) => unknown;
   _onError: (cause: Error) => void;
   _onClose: () => void;
@@ -49,8 +51,8 @@ export function addListeners(transport: Duplex): void {
 
 /**
  * Makes `owner` the owner of a transport that was made here.
- * @returns gives it back to the owner before; `undefined` where it has to be read as a stream: another
- * transport, or one of ours that somebody reads as a stream already
+ * @returns gives it back to the owner before; `undefined` where it has to be read as a stream:
+ * another transport, or one of ours that somebody reads as a stream already
  */
 export function tapInto(transport: Duplex, owner: TransportOwner): (() => void) | undefined {
   const { [TAP]: tap } = transport as Tapped;

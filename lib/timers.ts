@@ -5,8 +5,8 @@
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from './builtins.js';
 
 /**
- * A timer that rings after the event loop has had a turn to read what arrived while it was busy: one
- * that fires late must not take waiting bytes for silence.
+ * A timer that rings after the event loop has had a turn to read what arrived while it was busy:
+ * one that fires late must not take waiting bytes for silence.
  */
 export class Alarm {
   readonly _timer: NodeJS.Timeout;

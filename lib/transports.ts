@@ -200,7 +200,10 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
   );
 }
 
-/** What writes packed frames to a transport, and is told what it reads and how it ends: a connection. */
+/**
+ * What writes packed frames to a transport, and is told what it reads and how it ends: a
+ * connection.
+ */
 export abstract class Transporter implements ByteSink, TransportOwner {
   declare _transport: Duplex;
   /** Whether bytes are lent to the transport; a foreign stream may keep them, and gets copies. */

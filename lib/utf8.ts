@@ -54,11 +54,14 @@ function sequenceLength(lead: number): number {
   return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
 }
 
-/** Whether a cut-off character, its lead byte at `at`, may become a valid one (RFC 3629 section 4). */
+/**
+ * Whether a cut-off character, its lead byte at `at`, may become a valid one (RFC 3629 section 4).
+ */
 function canBegin(bytes: Buffer, at: number, to: number): boolean {
   const begun = bytes.subarray(at, to);
   const size = sequenceLength(bytes[at] as number);
-  // The second byte's range depends on the lead byte, but always contains the least or the greatest one.
+  // The second byte's range depends on the lead byte, but always contains the least or the greatest
+  // one.
   return [0x80, 0xbf].some((next) =>
     isUtf8(Buffer.concat([begun, Buffer.of(next, 0x80, 0x80)], size)),
   );

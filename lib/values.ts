@@ -59,7 +59,9 @@ export function authority(remote: {
 /** From the first character that is no blank to the last one. */
 const NOT_BLANK = /[^\t ](?:.*[^\t ])?/s;
 
-/** Without the optional white space around a field's value (RFC 9110 section 5.6.3), in linear time. */
+/**
+ * Without the optional white space around a field's value (RFC 9110 section 5.6.3), in linear time.
+ */
 export const trimField = (text: string): string => NOT_BLANK.exec(text)?.[0] ?? '';
 
 /** What a wrong argument was, for an error message: `5`, `5n`, `"text"`, `an instance of Date`. */

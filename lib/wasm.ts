@@ -23,9 +23,14 @@ export const UTF16 = READ_BUFFER + SLAB_SIZE;
 /** Functions on addresses in {@link memory}. */
 export interface Wasm {
   readonly memory: { readonly buffer: ArrayBuffer };
-  /** Copies bytes from `from` to `at`, which may be the same, and masks them; `key` is little-endian. */
+  /**
+   * Copies bytes from `from` to `at`, which may be the same, and masks them; `key` is
+   * little-endian.
+   */
   readonly mask: (at: number, from: number, length: number, key: number) => void;
-  /** Copies payloads from `from` into the frames from `at` to `end`, which have headers; masks them. */
+  /**
+   * Copies payloads from `from` into the frames from `at` to `end`, which have headers; masks them.
+   */
   readonly fill: (at: number, end: number, from: number) => void;
   /** 1 where all bytes from `at` to `end` are ASCII, else 0. */
   readonly ascii: (at: number, end: number) => number;
