@@ -25,7 +25,7 @@ type TakeOutput = (bytes: Buffer, done: boolean) => void;
 /** Deflates or inflates, with a window that is kept from message to message; made on first use. */
 interface Codec {
   /** Takes input, `last` where it ends a message. Returns what is left of it after much output. */
-  _run: (input: Buffer, last: boolean, slice: number, output: TakeOutput) => Buffer;
+  _process: (input: Buffer, last: boolean, slice: number, output: TakeOutput) => Buffer;
   _reset: () => void;
   _close: () => void;
 }
@@ -88,7 +88,7 @@ function handleCodec(stream: ZlibStream, window = 0): Codec | undefined {
     write(Buffer.concat([head, before, ring.subarray(0, at)]));
   };
   return {
-    _run(input, last, slice, output) {
+    _process(input, last, slice, output) {
       let rest = input;
       const until = Math.min(produced + slice, slice * MAX_SLICES);
       for (;;) {
@@ -143,7 +143,7 @@ function documentedCodec(
     window = NOTHING;
   };
   return {
-    _run(input, _last, _slice, output) {
+    _process(input, _last, _slice, output) {
       const { buffer, engine } = transform(input, {
         info: true,
         ...(window.length > 0 && { dictionary: window }),
@@ -212,7 +212,7 @@ export class Deflate implements Extension {
     const pieces: Buffer[] = [];
     if (bytes.length > 0) {
       this._deflater ??= this._makeDeflater();
-      this._deflater._run(bytes, last, Infinity, (piece) => pieces.push(Buffer.from(piece)));
+      this._deflater._process(bytes, last, Infinity, (piece) => pieces.push(Buffer.from(piece)));
     }
     if (last && this._parameters.clientForgets) this._deflater?._reset();
     if (bytes.length === 0) return last ? EMPTY_MESSAGE : bytes;
@@ -228,7 +228,7 @@ export class Deflate implements Extension {
 
   _inflate(input: Buffer, last: boolean, output: TakeOutput): Buffer | undefined {
     try {
-      const rest = this._inflater!._run(input, last, INFLATE_SLICE, output);
+      const rest = this._inflater!._process(input, last, INFLATE_SLICE, output);
       if (rest.length > 0) return rest;
       if (last && this._parameters.serverForgets) this._inflater!._reset();
       return undefined;

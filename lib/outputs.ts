@@ -68,7 +68,7 @@ export function packHeader(
  * latest every 32 KiB. A slab is held only while bytes wait in it.
  */
 export class Output {
-  readonly _sink: ByteSink;
+  readonly _byteSink: ByteSink;
   _slab: Slab | undefined;
   /** Bytes packed and not yet handed on. */
   _pending = 0;
@@ -87,7 +87,7 @@ export class Output {
   _deferred: (() => void)[] | undefined;
 
   constructor(sink: ByteSink) {
-    this._sink = sink;
+    this._byteSink = sink;
   }
 }
 
@@ -237,8 +237,8 @@ export function flush(o: Output): void {
   const lend = slabsLeft() >= SPARE_SLABS;
   let taken = true;
   try {
-    if (lend) taken = o._sink.write(bytes, slab._free);
-    else o._sink.write(Buffer.from(bytes), noop);
+    if (lend) taken = o._byteSink.write(bytes, slab._free);
+    else o._byteSink.write(Buffer.from(bytes), noop);
   } finally {
     if (taken) slab._free();
   }
@@ -246,7 +246,7 @@ export function flush(o: Output): void {
 
 /** Sets the full slab aside, to be written with others, while enough are left in the pool. */
 function setSlabAside(o: Output, full: Slab[]): void {
-  if (o._sink.writev && slabsLeft() > SPARE_SLABS) full.push(detachSlab(o)!);
+  if (o._byteSink.writev && slabsLeft() > SPARE_SLABS) full.push(detachSlab(o)!);
   else if (full.length > 0) writeAll(o, full);
   else flush(o);
 }
@@ -259,7 +259,7 @@ function writeAll(o: Output, full: Slab[]): void {
   };
   let taken = true;
   try {
-    taken = o._sink.writev!(
+    taken = o._byteSink.writev!(
       slabs.map(({ _buffer, _length }) => _buffer.subarray(0, _length)),
       free,
     );

@@ -38,20 +38,20 @@ export interface Wasm {
   readonly decode: (at: number, end: number, out: number) => number;
 }
 
-let loaded: Wasm | false | undefined;
+let instance: Wasm | false | undefined;
 
 /** Loaded on first use; `false` where WebAssembly is refused or has no SIMD. */
 export function wasm(): Wasm | false {
-  if (loaded === undefined) {
+  if (instance === undefined) {
     try {
       const module = new WebAssembly.Module(Buffer.from(WASM_CODE, 'base64'));
-      loaded = new WebAssembly.Instance(module).exports as Wasm;
+      instance = new WebAssembly.Instance(module).exports as Wasm;
     } catch {
       // Such as with --jitless.
-      loaded = false;
+      instance = false;
     }
   }
-  return loaded;
+  return instance;
 }
 
 let buffer: Buffer | undefined;
