@@ -1,5 +1,6 @@
 /**
- * Payloads become messages: fragments are joined, limits kept, UTF-8 checked as it comes.
+ * Payloads become messages (RFC 6455 section 5.4): fragments are joined, limits are kept, and UTF-8
+ * is checked as it arrives.
  * @packageDocumentation
  */
 import { Buffer, NOTHING } from './builtins.js';
@@ -8,7 +9,7 @@ import { FrameError, type ErrorCode } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { Message } from './parts.js';
 import { checkUtf8, decodeUtf8 } from './utf8.js';
-import { copyOf } from './values.js';
+import { copyOf, noop } from './values.js';
 
 /** Takes a message in pieces, as they arrive. */
 export interface PieceSink {
@@ -22,25 +23,24 @@ export interface PieceSink {
   end: (error?: unknown) => void;
 }
 
-/** A message that is announced to be no longer gets all its memory at once. */
-const AT_ONCE = 1_048_576;
-const nothing = (): void => undefined;
+/** A message of which no more than this is announced gets all its memory at once. */
+const PREALLOCATED = 1_048_576;
 
 /** A message that comes in parts: of several frames, of several chunks, or from an extension. */
 export class Assembly {
   readonly _numbers: Numbers;
   _opcode = DataFrames.cont;
   _fragments = 0;
-  /** Bytes of the frames so far. */
-  _carried = 0;
-  /** Bytes of the message, announced so far. */
+  /** Payload bytes of its frames so far, as they announce them. */
+  _frameBytes = 0;
+  /** Decoded bytes of the message so far; counted before they are added. */
   _bytes = 0;
   _buffer: Buffer = NOTHING;
   _length = 0;
   /** Bytes of text before this are valid UTF-8. */
   _checked = 0;
-  /** Who gets the next message, and who the one under way, in pieces. */
-  _wanted: PieceSink | undefined;
+  /** Who gets the next message in pieces, and who the one under way. */
+  _nextSink: PieceSink | undefined;
   _sink: PieceSink | undefined;
 
   constructor(numbers: Numbers) {
@@ -48,26 +48,26 @@ export class Assembly {
   }
 
   /** Whether a message has begun and not ended. */
-  get _open(): boolean {
+  get _isOpen(): boolean {
     return this._opcode !== DataFrames.cont;
   }
 
-  /** Bytes that the message may have. */
-  get _most(): number {
+  /** Most bytes that the message may have. */
+  get _maxPayload(): number {
     return this._sink?.maxPayload ?? this._numbers.maxPayload;
   }
 
-  /** The first frame of a message. */
+  /** The first frame of a message begins. */
   _begin(opcode: DataFrames): void {
     this._opcode = opcode;
-    this._fragments = this._carried = this._bytes = 0;
-    this._sink = this._wanted;
-    this._wanted = undefined;
+    this._fragments = this._frameBytes = this._bytes = 0;
+    this._sink = this._nextSink;
+    this._nextSink = undefined;
     this._sink?.begin();
   }
 
-  /** A frame of the message begins: an empty one counts, too. `bytes` as it carries them. */
-  _fragment(bytes: number): void {
+  /** A frame of the message begins, with so many payload bytes; an empty one counts, too. */
+  _countFragment(bytes: number): void {
     const { maxFragments } = this._numbers;
     if (++this._fragments > maxFragments) {
       throw new FrameError(
@@ -76,30 +76,32 @@ export class Assembly {
         StatusCodes.policyViolation,
       );
     }
-    this._carried += bytes;
-    // However badly it is compressed; a plain one has a limit of its own.
-    if (this._carried > this._most * 2 + AT_ONCE) {
-      throw tooBig(`a message in frames of ${this._carried} bytes, above maxPayload ${this._most}`);
+    this._frameBytes += bytes;
+    // No message within the limit takes more, however badly it is compressed.
+    if (this._frameBytes > this._maxPayload * 2 + PREALLOCATED) {
+      throw tooBig(
+        `a message in frames of ${this._frameBytes} bytes, above maxPayload ${this._maxPayload}`,
+      );
     }
   }
 
-  /** Bytes of the message are about to come: the limit is kept before they do. */
-  _announce(bytes: number): void {
+  /** Bytes of the message are about to come: checked before they take memory. */
+  _countBytes(bytes: number): void {
     this._bytes += bytes;
-    checkSize(this._bytes, this._most);
+    checkSize(this._bytes, this._maxPayload);
   }
 
-  /** Takes payload bytes, which are copied. Returns the message, once whole, unless diverted. */
-  _take(chunk: Buffer, from: number, to: number, last: boolean): Message | undefined {
-    if (last && this._length === 0 && !this._sink) return this._whole(chunk, from, to);
+  /** Adds bytes of the message, which are copied. Returns it, once it is whole and not diverted. */
+  _add(chunk: Buffer, from: number, to: number, last: boolean): Message | undefined {
+    if (last && this._length === 0 && !this._sink) return this._atOnce(chunk, from, to);
     this._append(chunk, from, to);
-    if (this._isText) this._check(last);
-    if (this._sink) this._handOn(this._sink, last);
+    if (this._isText) this._checkText(last);
+    if (this._sink) this._passOn(this._sink, last);
     else if (last) return this._assembled();
     return undefined;
   }
 
-  /** Lets go of the message under way. */
+  /** Drops the message under way. */
   _reset(): void {
     this._opcode = DataFrames.cont;
     this._buffer = NOTHING;
@@ -109,19 +111,19 @@ export class Assembly {
 
   /** The message under way, or else the next one, goes to this sink. */
   _divert(next: PieceSink): void {
-    if (!this._open || this._sink) this._wanted = next;
+    if (!this._isOpen || this._sink) this._nextSink = next;
     else {
       this._sink = next;
       next.begin();
-      this._handOn(next, false);
+      this._passOn(next, false);
     }
   }
 
   /** Nothing goes to this sink any more; what is left of its message is dropped. */
   _undivert(dropped: PieceSink): void {
-    if (this._wanted === dropped) this._wanted = undefined;
+    if (this._nextSink === dropped) this._nextSink = undefined;
     if (this._sink === dropped) {
-      this._sink = { maxPayload: dropped.maxPayload, begin: nothing, piece: nothing, end: nothing };
+      this._sink = { maxPayload: dropped.maxPayload, begin: noop, piece: noop, end: noop };
     }
   }
 
@@ -129,8 +131,8 @@ export class Assembly {
     return this._opcode === DataFrames.text;
   }
 
-  /** What comes at once needs no memory of ours. */
-  _whole(chunk: Buffer, from: number, to: number): Message {
+  /** A message that comes all at once needs no buffer here. */
+  _atOnce(chunk: Buffer, from: number, to: number): Message {
     const asText = this._isText;
     this._reset();
     if (!asText) return copyOf(chunk, from, to);
@@ -145,7 +147,7 @@ export class Assembly {
     const asText = this._isText;
     this._reset();
     if (asText) return guarded(() => data.toString(), data.length);
-    // A message must not keep alive much more memory than it shows.
+    // A message that is kept must not keep alive much more memory than its own bytes.
     return spare * 3 > data.length ? Buffer.from(data) : data;
   }
 
@@ -156,17 +158,17 @@ export class Assembly {
     this._length = needed;
   }
 
-  /** Memory follows the bytes that came, not those that a frame announces. */
+  /** Memory grows with the bytes that have come: a frame may announce many, and never send them. */
   _grow(needed: number): void {
     const before = this._buffer;
-    const ahead = this._sink ? 0 : Math.min(this._bytes, Math.max(AT_ONCE, needed * 4));
+    const ahead = this._sink ? 0 : Math.min(this._bytes, Math.max(PREALLOCATED, needed * 4));
     const doubled = Math.min(before.length * 2, this._numbers.maxPayload);
     const size = Math.max(needed, ahead, doubled);
     this._buffer = guarded(() => Buffer.allocUnsafe(size), size);
     before.copy(this._buffer, 0, 0, this._length);
   }
 
-  _check(last: boolean): void {
+  _checkText(last: boolean): void {
     const valid = checkUtf8(this._buffer, this._checked, this._length);
     if (valid < 0 || (last && valid !== this._length)) {
       throw notUtf8(this._buffer.subarray(this._checked, this._length));
@@ -174,7 +176,7 @@ export class Assembly {
     this._checked = valid;
   }
 
-  _handOn(to: PieceSink, last: boolean): void {
+  _passOn(to: PieceSink, last: boolean): void {
     const ready = this._isText ? this._checked : this._length;
     const piece = this._buffer.subarray(0, ready);
     if (ready > 0) {
@@ -196,7 +198,7 @@ export function checkSize(bytes: number, most: number): void {
   if (bytes > most) throw tooBig(`a message of ${bytes} bytes, above maxPayload ${most}`);
 }
 
-/** Buffers and strings have limits of their own. */
+/** @throws FrameError with 1009 where a Buffer or string of that size cannot be made */
 export function guarded<T>(make: () => T, bytes: number): T {
   try {
     return make();

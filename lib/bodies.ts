@@ -9,25 +9,25 @@ import { tapInto } from './taps.js';
 
 /** Most bytes of a body that are kept. */
 const MAX_BODY = 65_536;
-/** Milliseconds that a body is waited for. */
-const PATIENCE = 2000;
+/** Milliseconds to wait for the whole body. */
+const BODY_TIMEOUT = 2000;
 
 /**
- * Reads a transport, and leaves it with what comes behind.
- * @param take gets each chunk; reading ends when it gives something
- * @param end gives the result when the transport ends first; `cause` is its error, if it had one
- * @param patience milliseconds after which `end` is asked, too
- * @returns what `take` or `end` gave; rejects with what they threw
+ * Reads a transport until `consume` or `end` has a result; what comes behind is left in it.
+ * @param consume gets each chunk; reading ends once it returns a result
+ * @param end returns the result when the transport ends first; `cause` is its error, if it had one
+ * @param timeout milliseconds after which `end` is called, too
+ * @returns the result; rejects with what `consume` or `end` threw
  */
 export function readUntil<T>(
   transport: Duplex,
-  take: (chunk: Buffer) => T | undefined,
+  consume: (chunk: Buffer) => T | undefined,
   end: (cause?: unknown) => T,
-  patience?: number,
+  timeout?: number,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     let reads = true;
-    const settle = (result: () => T | undefined): void => {
+    const tryToEnd = (result: () => T | undefined): void => {
       try {
         const got = result();
         if (got === undefined) return;
@@ -39,23 +39,23 @@ export function readUntil<T>(
       clearTimeout(timer);
       if (giveBack) giveBack();
       else {
-        listen('off');
+        setListeners('off');
         transport.pause();
       }
     };
     const onData = (chunk: Buffer): void => {
-      settle(() => take(chunk));
+      tryToEnd(() => consume(chunk));
     };
     const onEnd = (cause?: unknown): void => {
-      settle(() => end(cause));
+      tryToEnd(() => end(cause));
     };
-    const listen = (how: 'on' | 'off'): void => {
+    const setListeners = (how: 'on' | 'off'): void => {
       transport[how]('data', onData)[how]('end', onEnd)[how]('close', onEnd)[how]('error', onEnd);
     };
-    const timer = patience && setTimeout(onEnd, patience);
+    const timer = timeout && setTimeout(onEnd, timeout);
     const owner = { _onChunk: onData, _onEnd: onEnd, _onError: onEnd, _onClose: onEnd };
     const giveBack = tapInto(transport, owner);
-    if (!giveBack) listen('on');
+    if (!giveBack) setListeners('on');
     if (transport.destroyed || transport.readableEnded) onEnd();
     else if (!giveBack) transport.resume();
     else while (reads && transport.readableLength > 0) onData(transport.read() as Buffer);
@@ -68,12 +68,12 @@ export async function readBody(transport: Duplex, response: HandShakeResponse): 
   const chunked = /chunked$/i.test(headers['transfer-encoding'] ?? '');
   const length = headers['content-length'] ?? '';
   const body: number[] = [];
-  /** Bytes to come, of the body or of the chunk (RFC 9112 section 7.1). */
+  /** Bytes still to come: of the body, or of a chunk of it (RFC 9112 section 7.1). */
   let left = /^\d+$/.test(length) ? Number(length) : Infinity;
   if (chunked || status === 204 || status === 304) left = 0;
   let ended = !chunked && !left;
   let sizeLine = '';
-  const takeByte = (byte: number): void => {
+  const consumeByte = (byte: number): void => {
     if (ended) return;
     if (left) {
       left--;
@@ -82,16 +82,16 @@ export async function readBody(transport: Duplex, response: HandShakeResponse): 
     }
     sizeLine += String.fromCharCode(byte);
     ended = sizeLine.length > 1024;
-    // A blank line is the end of the last chunk.
+    // A blank line ends the chunk before; the line with the next one's size follows.
     if (byte === 10 && sizeLine.trim()) {
       left = parseInt(sizeLine, 16);
       ended = !(left > 0);
       sizeLine = '';
     }
   };
-  const take = (chunk: Buffer): Buffer | undefined => {
-    chunk.forEach(takeByte);
+  const consume = (chunk: Buffer): Buffer | undefined => {
+    chunk.forEach(consumeByte);
     return ended ? Buffer.from(body) : undefined;
   };
-  return take(head) ?? readUntil(transport, take, () => Buffer.from(body), PATIENCE);
+  return consume(head) ?? readUntil(transport, consume, () => Buffer.from(body), BODY_TIMEOUT);
 }

@@ -1,6 +1,6 @@
 /**
- * What several files use of others, imported once. As globals, Buffer and process are accessors, which V8 does not
- * see through: 10 ns each time.
+ * What several files use of Node, imported once. As globals, Buffer and process are accessors,
+ * which V8 cannot inline: 10 ns each time.
  * @packageDocumentation
  */
 import { Buffer, isUtf8, kMaxLength } from 'node:buffer';
@@ -13,11 +13,11 @@ import { isAnyArrayBuffer } from 'node:util/types';
 import type * as Zlib from 'node:zlib';
 import { EventEmitter } from 'eventemitter3';
 
-// Not imported: a module of it looks at all that process has, and opens its streams.
+// Not imported: `node:process` as a module reads every property, and so opens the standard streams.
 // eslint-disable-next-line no-restricted-globals, @typescript-eslint/unbound-method -- needs no `this`
 const { env, nextTick, versions } = process;
 
-/** As they are when this is loaded: who puts fake ones in their place does not mean ours. */
+/** As they were when this was loaded: a test that fakes timers or time means its own, not ours. */
 export const { clearImmediate, clearTimeout, setImmediate, setTimeout } = timers;
 export const { performance } = globalThis;
 
@@ -37,11 +37,11 @@ const builtin = modules.createRequire('/') as <Name extends keyof Loaded>(
 ) => Loaded[Name];
 const loaded: Partial<Loaded> = {};
 
-/** Loads a module of Node's once it is needed: importing this package costs none of these. */
+/** Loads a built-in module when it is first needed: importing this package loads none of these. */
 export const load = <Name extends keyof Loaded>(name: Name): Loaded[Name] =>
   (loaded[name] ??= builtin(name));
 
-/** Whether only what Node documents is to be used. */
+/** Whether only what Node documents is to be used: `AIOWEBSOCKET_DOCUMENTED` is set. */
 export const documented = (): boolean => !!env['AIOWEBSOCKET_DOCUMENTED'];
 
 /** No bytes. */

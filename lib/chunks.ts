@@ -1,5 +1,6 @@
 /**
- * Messages that a chunk holds whole: each is copied out of it once, small ones several at a time.
+ * Messages that a chunk holds whole: they are copied out of it, small ones several at a time in a
+ * window.
  * @packageDocumentation
  */
 import { Buffer, documented, NOTHING, versions } from './builtins.js';
@@ -7,34 +8,36 @@ import { decodeUtf8 } from './utf8.js';
 import { copyOf } from './values.js';
 import { readBuffer, READ_BUFFER, UTF16, wasm, type Wasm } from './wasm.js';
 
-/** The least that is copied at a time: a small message may keep alive the window that it is in. */
+/** Least bytes copied at a time: what a small message that is kept may keep alive with it. */
 const WINDOW = 1024;
-/** Windows of bytes grow with the messages that were in the one before, up to 8 KiB. */
-const MOST = 8;
-/** Bytes above which a message is copied by itself: a window of fewer than four does not pay. */
-const SMALL = WINDOW / 4;
+/**
+ * A window of bytes is a WINDOW for each message in the one before and one more, up to 8 of them.
+ */
+const MAX_WINDOWS = 8;
+/** Bytes above which a message is copied by itself: a window for fewer than four does not pay. */
+const MAX_WINDOWED = WINDOW / 4;
 /** From here on Node decodes UTF-8 faster than we do. */
 const FAST_NODE = 24;
 
 let native: Wasm | false = false;
-/** Where the chunk that is being parsed is in WebAssembly's memory; -1 where it is not. */
+/** Where the chunk in use is in WebAssembly's memory; -1 where it is not in it. */
 let address = -1;
-/** The windows that messages are taken from, as text and as bytes, and where in the chunk they end. */
+/** The window of text, and where in the chunk it begins and ends. */
 let text = '';
 let textFrom = 0;
 let textEnd = 0;
+/** The window of bytes, what to add to an offset in the chunk for one in it, and where it ends. */
 let memory = NOTHING.buffer;
-/** What to add to an offset in the chunk. */
 let memoryShift = 0;
 let bytesEnd = 0;
-/** Messages that have been taken from the latest window of bytes. */
+/** Messages taken from the latest window of bytes so far. */
 let bytesUsers = 0;
 let utf16: Buffer | undefined;
-const decodes = parseInt(versions.node) < FAST_NODE;
+const DECODES_HERE = parseInt(versions.node) < FAST_NODE;
 
 /**
- * Views memory as a Buffer. The class that `subarray` makes Buffers of, which is Buffer's species,
- * does it in half of `subarray`'s time.
+ * A Buffer on memory, not copied. Buffer's species, the class that `subarray` makes Buffers with,
+ * takes half of `subarray`'s time when it is called directly.
  */
 const Species = (Buffer as unknown as Record<symbol, unknown>)[Symbol.species] as
   (new (memory: ArrayBufferLike, at: number, length: number) => Buffer) | undefined;
@@ -43,7 +46,9 @@ const view: (memory: ArrayBufferLike, at: number, length: number) => Buffer =
     ? (...where) => new Species(...where)
     : (...where) => Buffer.from(...where);
 
-/** A chunk is about to be parsed, or has been: nothing of another one may be taken for it. */
+/**
+ * Says which chunk is in use from now on, or that none is: the windows of the one before are void.
+ */
 export function useChunk(chunk = NOTHING): void {
   textEnd = bytesEnd = 0;
   text = '';
@@ -56,12 +61,14 @@ export function useChunk(chunk = NOTHING): void {
  * Decodes whole UTF-8 text in the chunk that is in use.
  * @returns undefined where it is not valid
  */
-export function textOf(chunk: Buffer, from: number, to: number): string | undefined {
+export function textFromChunk(chunk: Buffer, from: number, to: number): string | undefined {
   if (!native) return decodeUtf8(chunk, from, to);
   if (native.ascii(address + from, address + to) === 0) {
-    return decodes ? decode(native, address + from, address + to) : decodeUtf8(chunk, from, to);
+    return DECODES_HERE
+      ? decode(native, address + from, address + to)
+      : decodeUtf8(chunk, from, to);
   }
-  if (to - from > SMALL) return chunk.toString('latin1', from, to);
+  if (to - from > MAX_WINDOWED) return chunk.toString('latin1', from, to);
   if (to > textEnd) {
     textFrom = from;
     textEnd = Math.min(from + WINDOW, chunk.length);
@@ -77,10 +84,10 @@ function decode({ decode: toUtf16, memory }: Wasm, from: number, to: number): st
 }
 
 /** Copies bytes out of the chunk that is in use. */
-export function bytesAt(chunk: Buffer, from: number, to: number): Buffer {
-  if (to - from > SMALL) return copyOf(chunk, from, to);
+export function bytesFromChunk(chunk: Buffer, from: number, to: number): Buffer {
+  if (to - from > MAX_WINDOWED) return copyOf(chunk, from, to);
   if (to > bytesEnd) {
-    const size = Math.min(++bytesUsers, MOST) * WINDOW;
+    const size = Math.min(++bytesUsers, MAX_WINDOWS) * WINDOW;
     bytesUsers = 0;
     bytesEnd = Math.min(from + size, chunk.length);
     const bytes = copyOf(chunk, from, bytesEnd);

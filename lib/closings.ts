@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { Buffer, clearTimeout, setTimeout } from './builtins.js';
-import { conclude, move, NO_CLOSE, setDeadline, tellAll } from './connections.js';
+import { emitAll, move, NO_CLOSE, setDeadline } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
 import {
@@ -13,8 +13,8 @@ import {
   TimeoutError,
   type ErrorCode,
 } from './exceptions.js';
-import { tellEnds, updateFlow } from './flows.js';
-import { arm, dropSeen, endReceiving } from './inboxes.js';
+import { runWaitingEnds, updateFlow } from './flows.js';
+import { armStream, dropSeenQueue, endReceiving } from './inboxes.js';
 import { endSending } from './outboxes.js';
 import type { CloseInfo } from './parts.js';
 import { WAITS } from './symbols.js';
@@ -23,6 +23,7 @@ import {
   controlPayload,
   MAX_CONTROL_PAYLOAD,
   mustBe,
+  noop,
   wrongType,
   wrongValue,
 } from './values.js';
@@ -41,7 +42,7 @@ export function checkClose(code: unknown, reason: unknown): void {
 }
 
 /** The body of a Close frame (RFC 6455 section 5.5.1); empty for 1005. */
-function closePayload(code: number, reason: string): Buffer {
+function closeBody(code: number, reason: string): Buffer {
   const body = Buffer.from(code === StatusCodes.noStatus ? '' : `..${reason}`);
   if (body.length > 0) body.writeUInt16BE(code);
   return body;
@@ -49,13 +50,13 @@ function closePayload(code: number, reason: string): Buffer {
 
 /** Begins the closing handshake, once. */
 export function close(c: Connection, code: number, reason: string): void {
-  if (c._intended || c._begun) return;
-  c._hooked = true;
+  if (c._closeRequested || c._ending) return;
+  c._inBeforeClose = true;
   c._initiatedBy = 'local';
-  c._intended = { code, reason };
+  c._closeRequested = { code, reason };
   setDeadline(c, onDeadline);
   const send = (): void => {
-    if (c._begun) return;
+    if (c._ending) return;
     writeClose(c, code, reason);
     updateFlow(c);
   };
@@ -63,9 +64,9 @@ export function close(c: Connection, code: number, reason: string): void {
     c,
     () => c._hooks?.beforeClose(code, reason),
     () => {
-      c._hooked = false;
-      // What was sent before goes out before.
-      const settled = c._order?._whenSettled();
+      c._inBeforeClose = false;
+      // The Close frame goes out behind what was sent before it (RFC 6455 section 5.5.1).
+      const settled = c._sendQueue?._whenSettled();
       if (settled) void settled.then(send);
       else send();
     },
@@ -75,107 +76,117 @@ export function close(c: Connection, code: number, reason: string): void {
 /** Ends at once. */
 export function terminate(c: Connection): void {
   if (c._finished) return;
-  c._begun = c._terminated = true;
+  c._ending = c._terminated = true;
   // No Close frame will tell of an end by agreement.
-  c._intended = undefined;
+  c._closeRequested = undefined;
   c._initiatedBy ??= 'local';
   c._frames.stop();
   destroy(c);
 }
 
-/** It cannot go on. */
+/** Who began the end that this error is about: a network that fails is the remote side's. */
+export const initiatorOf = (error: Error | undefined): 'local' | 'remote' =>
+  error instanceof ConnectionError ? 'remote' : 'local';
+
+/** The connection fails: it cannot go on (RFC 6455 section 7.1.7). */
 export function fail(c: Connection, cause: Error): void {
   if (c._terminated || c._finished || c._error) return;
-  if (c._received) {
-    // The closing handshake is over: how the TCP connection ends is no failure.
+  if (c._closeReceived) {
+    // The peer's Close frame is here: how the TCP connection ends after it is no failure.
     destroy(c);
     return;
   }
-  c._begun = true;
+  c._ending = true;
   c._error = cause;
-  c._initiatedBy ??= cause instanceof ConnectionError ? 'remote' : 'local';
+  c._initiatedBy ??= initiatorOf(cause);
   c._frames.stop();
-  if (cause instanceof FrameError && !c._sent) {
-    // RFC 6455 section 7.1.7: tell the peer why, then read and drop until its end of the stream.
+  if (cause instanceof FrameError && !c._closeSent) {
+    // Section 7.1.7: the peer learns why; what it sends from now on is read and dropped.
     writeClose(c, cause.closeCode);
     c._transport.end();
     c._transport.resume();
   } else destroy(c);
   updateFlow(c);
-  tellAll(c, 'error', cause);
+  emitAll(c, 'error', cause);
   endCalls(c);
 }
 
-/** The server's Close frame has come. */
-export function takeClose(c: Connection, code: number, reason: string): void {
+/** The server's Close frame has come: it is answered at once (RFC 6455 section 5.5.1). */
+export function closeReceived(c: Connection, code: number, reason: string): void {
   if (c._terminated || c._error) return;
-  c._begun = true;
-  c._received = { code, reason };
+  c._ending = true;
+  c._closeReceived = { code, reason };
   c._initiatedBy ??= 'remote';
-  if (!c._sent) writeClose(c, code);
+  if (!c._closeSent) writeClose(c, code);
   updateFlow(c);
   endCalls(c);
 }
 
 /**
- * How it ends: told once all that has come is read, which may have to wait for the user or for its
- * turn. Whoever sends learns of it at once: they may be the user that is waited for.
+ * The transport has ended or failed: `then` is called once all that came before has been read,
+ * which may have to wait for the user, or for a large message's next slice. Calls that wait to send
+ * are rejected at once: the user who reads may be waiting for them.
  */
 export function whenRead(c: Connection, then: (c: Connection) => void): void {
   if (!c._frames[WAITS]) {
     then(c);
     return;
   }
-  (c._ends ??= []).push(then);
+  (c._waitingEnds ??= []).push(then);
   endSending(c);
   waitForReader(c);
 }
 
-/** Who neither pulls nor has paused for as long as `closeTimeout` is not waited for. */
+/**
+ * A reader who for `closeTimeout` neither takes a message nor has paused is waited for no longer.
+ */
 function waitForReader(c: Connection): void {
   const waiting = c._queue?._items._size;
   setDeadline(c, () => {
-    const stands = c._queue?._items._size === waiting && !c._userPaused && !c._working;
-    (stands && !dropSeen(c) ? tellEnds : waitForReader)(c);
+    const stands = c._queue?._items._size === waiting && !c._userPaused && !c._codecBusy;
+    (stands && !dropSeenQueue(c) ? runWaitingEnds : waitForReader)(c);
   });
 }
 
 /** The server has ended its stream. */
-export function end(c: Connection): void {
+export function streamEnded(c: Connection): void {
   if (isDone(c)) {
     c._transport.end(() => {
       destroy(c);
     });
-  } else lose(c, 'LOST', 'the server ended the connection without a Close frame');
+  } else connectionLost(c, 'LOST', 'the server ended the connection without a Close frame');
 }
 
 /** The transport has failed. */
-export function broken(c: Connection, cause: Error): void {
-  lose(c, 'RESET', `the connection broke: ${cause.message}`, cause);
+export function transportFailed(c: Connection, cause: Error): void {
+  connectionLost(c, 'RESET', `the connection broke: ${cause.message}`, cause);
 }
 
-/** The transport is gone: nothing outlives it. */
-export function finish(c: Connection): void {
+/** The transport is gone, and with it everything that belongs to the connection. */
+export function transportClosed(c: Connection): void {
   if (c._finished) return;
-  if (!isDone(c) && !c._terminated) end(c);
-  c._begun = c._finished = true;
+  if (!isDone(c) && !c._terminated) streamEnded(c);
+  c._ending = c._finished = true;
   c._deadline?._clear();
   c._frames.stop();
-  over(c, () => {
+  conclude(c, () => {
     updateFlow(c);
     endCalls(c);
   });
 }
 
-/** All is over: it is told once the user's hook has ended. */
-export function over(c: Connection, then: () => void): void {
-  const { _received: received, _error: error } = c;
+/**
+ * All is over: `close` tells it once the hook `afterClose` has ended. `then` tells what comes
+ * before.
+ */
+export function conclude(c: Connection, then: () => void): void {
+  const { _closeReceived: received, _error: error } = c;
   const { code, reason } = received ?? NO_CLOSE;
-  // Not by spreading: it would take longer than all else here.
+  // No spread: that would take longer than all the rest of this.
   const info: { -readonly [K in keyof CloseInfo]: CloseInfo[K] } = {
     code,
     reason,
-    wasClean: c._sent && !!received,
+    wasClean: c._closeSent && !!received,
     initiatedBy: c._initiatedBy ?? 'remote',
     discarded: c._discarded,
   };
@@ -186,7 +197,9 @@ export function over(c: Connection, then: () => void): void {
     c,
     () => c._hooks?.afterClose(info),
     () => {
-      conclude(c, info);
+      c._info = info;
+      emitAll(c, 'close', code, reason, info);
+      c._resolveClosed?.(info);
     },
   );
 }
@@ -196,10 +209,10 @@ export function over(c: Connection, then: () => void): void {
  * that. Goes on at once when the hook is not asynchronous.
  */
 function runHook(c: Connection, hook: () => void | Promise<void>, goOn: () => void): void {
-  // Once a failure, never for a close that the server chose, and never behind `close`.
+  // A failure is told once, a close that the server chose never, and nothing behind `close`.
   const report = (error: Error): void => {
     if (error !== c._error && !(error instanceof ConnectionClosed) && !c._info) {
-      tellAll(c, 'error', error);
+      emitAll(c, 'error', error);
     }
   };
   let hooked: unknown = undefined;
@@ -212,30 +225,30 @@ function runHook(c: Connection, hook: () => void | Promise<void>, goOn: () => vo
     goOn();
     return;
   }
-  const settle = (): void => {
+  const goOnOnce = (): void => {
     clearTimeout(timer);
     goOn();
-    goOn = () => undefined;
+    goOn = noop;
   };
-  // The connection keeps the process alive while it needs to, not a hook that never ends.
-  const timer = setTimeout(settle, c._numbers.closeTimeout).unref();
-  void Promise.resolve(hooked).catch(report).then(settle);
+  // Not a reason for the process to live on: a hook may never end.
+  const timer = setTimeout(goOnOnce, c._numbers.closeTimeout).unref();
+  void Promise.resolve(hooked).catch(report).then(goOnOnce);
 }
 
-/** Nothing more comes, and nothing more goes. */
+/** Nothing more comes, and nothing more goes: ends the calls that wait for either. */
 function endCalls(c: Connection): void {
-  c._over = true;
+  c._callsEnded = true;
   endReceiving(c);
   endSending(c);
 }
 
-/** A foreign stream may not tell that it is gone: then it is waited for no longer than that. */
+/** A foreign stream may never emit `close`: it is waited for no longer than `closeTimeout`. */
 function destroy(c: Connection): void {
   c._transport.destroy();
-  if (!c._finished) setDeadline(c, finish);
+  if (!c._finished) setDeadline(c, transportClosed);
 }
 
-/** Too long: `closeTimeout` is over. */
+/** `closeTimeout` is over. */
 function onDeadline(c: Connection): void {
   if (isDone(c)) destroy(c);
   else {
@@ -245,18 +258,18 @@ function onDeadline(c: Connection): void {
 }
 
 /** Whether nothing more is expected of the server. */
-const isDone = (c: Connection): boolean => !!(c._received ?? c._error);
+const isDone = (c: Connection): boolean => !!(c._closeReceived ?? c._error);
 
 function writeClose(c: Connection, code: number, reason = ''): void {
-  c._begun = c._sent = true;
-  c._frames.write(true, ControlFrames.close, closePayload(code, reason));
+  c._ending = c._closeSent = true;
+  c._frames.write(true, ControlFrames.close, closeBody(code, reason));
   c._frames.flush();
-  if (!c._intended) setDeadline(c, onDeadline);
-  arm(c);
+  if (!c._closeRequested) setDeadline(c, onDeadline);
+  armStream(c);
   move(c, SocketState.closing);
 }
 
-function lose(c: Connection, kind: string, message: string, cause?: Error): void {
-  const phase = c._sent ? 'closing' : 'open';
+function connectionLost(c: Connection, kind: string, message: string, cause?: Error): void {
+  const phase = c._closeSent ? 'closing' : 'open';
   fail(c, new ConnectionError(`ERR_CONNECTION_${kind}` as ErrorCode, message, phase, { cause }));
 }

@@ -10,11 +10,11 @@ import type { Frames } from './freams.js';
 import type { Numbers } from './options.js';
 import type { CloseInfo, Data, Message } from './parts.js';
 import type { PieceSink } from './assemblies.js';
-import type { PullQueue } from './queues.js';
+import type { PullQueue, Waiter } from './queues.js';
 import type { SendQueue } from './sends.js';
 import { Alarm } from './timers.js';
 import { Transporter } from './transports.js';
-import { connectionClosed, tell } from './values.js';
+import { connectionClosed, emitSafely, noop } from './values.js';
 
 /** A listener of messages. */
 export type MessageListener = (data: Message, isBinary: boolean) => void;
@@ -27,20 +27,12 @@ export interface Audience {
   off: (event: 'message', listener: MessageListener, context: unknown, once: boolean) => unknown;
 }
 
-/** A call that waits: it is settled at the latest when the connection ends. */
-export interface Settler {
-  _resolve: () => void;
-  _reject: (error: unknown) => void;
-}
-
-/** A ping that waits for its pong. */
-export interface Ping {
+/** A ping that waits for its pong; resolves with the latency in milliseconds. */
+export interface Ping extends Waiter<number> {
   readonly _payload: Buffer;
   readonly _sentAt: number;
-  /** Whether silence asked for it. */
-  readonly _own: boolean;
-  _resolve: (latency: number) => void;
-  _reject: (error: unknown) => void;
+  /** Whether silence asked for it, not the user. */
+  readonly _isKeepalive: boolean;
 }
 
 /** Where the pieces of a message to send come from. */
@@ -49,12 +41,13 @@ export interface Source {
   return?: () => unknown;
 }
 
+/** What a Close frame carries (RFC 6455 section 5.5.1). */
 interface CloseBody {
   readonly code: number;
   readonly reason: string;
 }
 
-/** Where no Close frame has come. */
+/** What counts where no Close frame has come (RFC 6455 section 7.1.5). */
 export const NO_CLOSE: CloseBody = { code: StatusCodes.abnormal, reason: '' };
 
 /** What a user may do about the end. */
@@ -81,9 +74,9 @@ export abstract class Connection extends Transporter {
   /** Set at the end alone: no room is kept for it, for idle connections are many. */
   declare _info: CloseInfo | undefined;
   _closed: Promise<CloseInfo> | undefined;
-  _settle: ((info: CloseInfo) => void) | undefined;
-  /** Whether the process lives on for it. */
-  _held = true;
+  _resolveClosed: ((info: CloseInfo) => void) | undefined;
+  /** Whether the process lives on for it, as after `ref()`. */
+  _hasRef = true;
 
   // ---- reading: flows.ts ----
 
@@ -91,82 +84,91 @@ export abstract class Connection extends Transporter {
   _paused = false;
   _userPaused = false;
   _fullQueues = 0;
-  /** Whether the codec works on a large message. */
-  _working = false;
+  /** Whether the codec is working through a large message, a slice a turn. */
+  _codecBusy = false;
 
-  /** How it has ended, while what came before still waits. */
-  declare _ends: ((c: Connection) => void)[] | undefined;
+  /** What the transport's end is to lead to, once all that came before it has been read. */
+  declare _waitingEnds: ((c: Connection) => void)[] | undefined;
 
   // ---- life and silence: alives.ts ----
 
   /** When a byte last came, in whole milliseconds of performance.now(). */
   _lastHeard = 0;
-  /** Whether silence has asked for a ping, and when the kernel had taken it: then its clock runs. */
+  /**
+   * Whether a keepalive ping is out, and when the kernel had taken it: from then on its clock runs.
+   */
   _pinged = false;
   _pingTaken = 0;
-  /** The round of alives.ts that looks at it next; 0: none. */
-  _dueAt = 0;
-  /** Bytes that waited when last looked at, and those that had gone. */
-  _backlog = 0;
-  _gone = 0;
+  /** When alives.ts checks it next; 0: never. */
+  _nextCheck = 0;
+  /** At the last check: bytes that waited to be sent, and those that the kernel had taken. */
+  _lastBuffered = 0;
+  _lastTaken = 0;
   _pings: Ping[] | undefined;
   _owedPong: Buffer | undefined;
 
   // ---- receiving: inboxes.ts ----
 
-  /** Whether listeners must wait: it is not open yet. */
-  _quiet = true;
+  /** Whether `message` listeners are shown nothing yet: it is not open. */
+  _listenersWait = true;
   _queue: PullQueue<Message> | undefined;
-  /** Listeners that have not been shown yet what waited when they came. */
+  /** Listeners that are still to be shown what was kept when they were attached. */
   _latecomers: (() => void)[] | undefined;
-  /** While a message is shown that waits: how many do behind it, and who is yet to be shown it. */
-  _behind = 0;
-  _next: Audience | undefined;
+  /**
+   * While a kept message is shown: how many kept ones are still to be, and who is shown it next.
+   */
+  _yetToShow = 0;
+  _nextAudience: Audience | undefined;
   /** Who gets the pieces of the message under way. */
   _streaming: PieceSink | undefined;
-  /** Whether someone has pulled since listeners are attached: then all is kept. */
+  /** Whether someone has pulled since the first listener was attached: then all is kept. */
   _pulled = false;
   /** Only for the warning. */
   _everPulled = false;
-  /** Whether someone has pulled since the queue was empty, or since it was last looked at full. */
+  /**
+   * Whether someone has pulled since the queue was last empty, or since it was last checked when
+   * full.
+   */
   _pulledLately = false;
   /** Whether nothing is kept until the next pull. */
-  _forgetful = false;
+  _keepsNothing = false;
 
   // ---- sending: outboxes.ts ----
 
-  /** The order of sends; made when one has to wait for another. */
-  _order: SendQueue | undefined;
-  /** Sends that wait for their turn. */
-  _waiting: Set<Settler> | undefined;
+  /** Keeps sends in order; made when one has to wait for another. */
+  _sendQueue: SendQueue | undefined;
+  /** Sends that wait for their turn, or that are being worked on. */
+  _queuedSends: Set<Waiter<void>> | undefined;
   _sources: Set<Source> | undefined;
   /** Sends that wait for room. */
-  _drains: Settler[] | undefined;
-  /** What a message in pieces has left of a character so far, where it is text. */
-  _tail: Buffer | undefined;
+  _drainWaiters: Waiter<void>[] | undefined;
+  /** Of a text in pieces: the bytes of its last character so far, where that is not whole. */
+  _textTail: Buffer | undefined;
 
   // ---- ending: closings.ts ----
 
-  /** Whether it has begun to end: nothing more can be sent. */
-  _begun = false;
+  /** Whether it has begun to end: no further message can be sent. */
+  _ending = false;
   /** Whether our Close frame has gone out: nothing may follow (RFC 6455 section 5.5.1). */
-  _sent = false;
-  /** Whether `beforeClose` is at work: it may still send. */
-  _hooked = false;
+  _closeSent = false;
+  /** Whether the hook `beforeClose` is running: it may still send. */
+  _inBeforeClose = false;
   _terminated = false;
+  /** Whether the transport is gone. */
   _finished = false;
-  /** Whether nothing more comes. */
-  _over = false;
-  _received: CloseBody | undefined;
-  /** What the user closes it with; forgotten when it is terminated. */
-  _intended: CloseBody | undefined;
+  /** Whether calls that wait for messages or for room have been ended, and later ones fail. */
+  _callsEnded = false;
+  /** The peer's Close frame. */
+  _closeReceived: CloseBody | undefined;
+  /** What the user called `close()` with; forgotten when the connection is terminated. */
+  _closeRequested: CloseBody | undefined;
   _initiatedBy: 'local' | 'remote' | undefined;
   _error: Error | undefined;
   /** Messages that came after our Close frame, and were dropped. */
   _discarded = 0;
   /**
-   * What bounds opening, later closing, and how long a full queue is left alone, the end waits for a
-   * reader, and a stream that does not tell it is gone is waited for.
+   * The one timer of its own: bounds the opening, later the closing, the wait for a reader before
+   * its end is told, the patience with a full queue, and the wait for a stream's `close`.
    */
   _deadline: Alarm | undefined;
 
@@ -179,9 +181,9 @@ export abstract class Connection extends Transporter {
   abstract _fail(error: Error): void;
 }
 
-/** Tells listeners; what they throw is theirs. */
-export function tellAll(c: Connection, ...args: unknown[]): void {
-  for (const emitter of c._emitters) tell(emitter, ...args);
+/** Emits on all its emitters; what a listener throws is thrown as an uncaught exception. */
+export function emitAll(c: Connection, ...args: unknown[]): void {
+  for (const emitter of c._emitters) emitSafely(emitter, ...args);
 }
 
 /** Moves on to a later state; a state once left never comes back. */
@@ -189,7 +191,7 @@ export function move(c: Connection, next: SocketState): void {
   const previous = c._state;
   if (next <= previous) return;
   c._state = next;
-  tellAll(c, 'state', next, previous);
+  emitAll(c, 'state', next, previous);
 }
 
 /** Resolves once all is over. Made when somebody asks. */
@@ -197,56 +199,55 @@ export function closedOf(c: Connection): Promise<CloseInfo> {
   return (c._closed ??= c._info
     ? Promise.resolve(c._info)
     : new Promise((resolve) => {
-        c._settle = resolve;
+        c._resolveClosed = resolve;
       }));
 }
 
-/** All is over: tells it, once. */
-export function conclude(c: Connection, info: CloseInfo): void {
-  c._info = info;
-  tellAll(c, 'close', info.code, info.reason, info);
-  c._settle?.(info);
-}
-
-/** What a call gets that comes too late. */
-export function refusal(c: Connection): ConnectionClosed {
-  const { code, reason } = c._received ?? (c._error ? undefined : c._intended) ?? NO_CLOSE;
+/** The error for a call that comes too late. */
+export function closedError(c: Connection): ConnectionClosed {
+  const { code, reason } =
+    c._closeReceived ?? (c._error ? undefined : c._closeRequested) ?? NO_CLOSE;
   return connectionClosed(code, reason, c._error);
 }
 
-/** Whether it ends, or has ended and that waits to be told. */
-export const isOver = (c: Connection): boolean => c._begun || !!c._ends;
+/** What a call gets that comes too late: a rejection that nobody need handle. */
+export const rejectLate = (c: Connection): Promise<never> =>
+  quietly(Promise.reject(closedError(c)));
+
+/** Whether it is ending, or its transport has ended and what came before is still being read. */
+export const isEnding = (c: Connection): boolean => c._ending || !!c._waitingEnds;
 
 /** Whether messages can still be sent. */
-export const sendable = (c: Connection): boolean => !isOver(c) && (!c._intended || c._hooked);
+export const sendable = (c: Connection): boolean =>
+  !isEnding(c) && (!c._closeRequested || c._inBeforeClose);
 
 /** Bytes that wait to be sent. */
 export const buffered = (c: Connection): number =>
   // Until it is open there is nothing to send; a stream that is gone may still count in Node 20.12.
   (c._frames as Frames | undefined) && !c._finished
-    ? c._frames.pending + c._transport.writableLength + c._past
+    ? c._frames.pending + c._transport.writableLength + c._bypassing
     : 0;
 
 /** Whether more bytes wait to be sent than should. */
 export const crowded = (c: Connection): boolean => buffered(c) > c._numbers.highWaterMark;
 
-/** Lets the process live on for the connection, or not. */
-export function hold(c: Connection, alive: boolean): void {
-  c._held = alive;
-  c._deadline?._hold(alive);
+/** Lets the process live on for the connection (`true`), or not: `ref()` and `unref()`. */
+export function setRef(c: Connection, hasRef: boolean): void {
+  c._hasRef = hasRef;
+  c._deadline?._setRef(hasRef);
   // A stream that is not a socket may have neither.
   const stream = c._transport as Partial<Record<'ref' | 'unref', () => void>> | undefined;
-  stream?.[alive ? 'ref' : 'unref']?.();
+  stream?.[hasRef ? 'ref' : 'unref']?.();
 }
 
-/** Rings in `closeTimeout`, in place of what would have rung. */
+/** Calls `ring` after `closeTimeout`, in place of the deadline that was set before. */
 export function setDeadline(c: Connection, ring: (c: Connection) => void): void {
   c._deadline?._clear();
-  c._deadline = new Alarm(c, ring, c._numbers.closeTimeout, c._held);
+  c._deadline = new Alarm(c, ring, c._numbers.closeTimeout, c._hasRef);
 }
 
-/** A promise that may be rejected, but ends no process when nobody looks at it. */
+/** A promise whose rejection does not end the process when nobody handles it. */
 export function quietly<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined);
+  promise.catch(noop);
   return promise;
 }

@@ -4,16 +4,16 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { checkClose, fail, over } from './closings.js';
-import { closedOf, hold, move, refusal, tellAll, type CloseHooks } from './connections.js';
+import { checkClose, conclude, fail, initiatorOf } from './closings.js';
+import { closedError, closedOf, emitAll, move, setRef, type CloseHooks } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
-import { ConnectionError, InvalidStateError } from './exceptions.js';
+import { InvalidStateError } from './exceptions.js';
 import { Deflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
-import { release, waiting } from './inboxes.js';
+import { keptMessages, startShowing } from './inboxes.js';
 import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
@@ -22,7 +22,15 @@ import type { ConverseOptions, HandShakeOptions, TlsOptions, TransportOptions } 
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
 import { DEFLATE, REFUSED } from './symbols.js';
 import { openTransport } from './transports.js';
-import { attempt, authority, checkType, isFunction, made, mustBe, tell } from './values.js';
+import {
+  authority,
+  checkMade,
+  checkType,
+  emitSafely,
+  isFunction,
+  mustBe,
+  promiseTry,
+} from './values.js';
 
 export { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 export type { ReceiveOptions, SendOptions, StreamOptions } from './options.js';
@@ -140,12 +148,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     options: ConnectOptions | ((aws: A) => R | PromiseLike<R>) = {},
     body?: (aws: A) => R | PromiseLike<R>,
   ): Promise<A | R> {
-    return attempt<A | R>(() => {
+    return promiseTry<A | R>(() => {
       if (isFunction(options)) [options, body] = [{}, options];
       checkType('body', body, 'function');
       let rest = options;
       let signal: AbortSignal | undefined;
-      // What is no object at all is told by the constructor.
+      // What is no object is refused by the constructor.
       if ('signal' in (Object(options) as object)) ({ signal, ...rest } = options);
       const opening = new this(uri, rest).createConnection({ signal });
       return body ? opening.then((aws) => talk(aws, body!)) : opening;
@@ -153,7 +161,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   }
 
   /**
-   * Who talks on the connection.
+   * What sends, receives and closes on this connection.
    * @throws {InvalidStateError} before it is open
    */
   get manipulator(): Converse {
@@ -174,8 +182,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   }
 
   /**
-   * The byte stream, once there is one: the original's `reader` and `writer`. Frames that are sent on
-   * a plain TCP socket bypass the stream, unless its `write` has been replaced.
+   * The byte stream, once there is one: the original's `reader` and `writer`. Frames that are sent
+   * on a plain TCP socket bypass the stream, unless its `write` has been replaced.
    */
   get transport(): Duplex | undefined {
     return this.#transport;
@@ -225,16 +233,16 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (this.state !== SocketState.zero) {
       throw new InvalidStateError('it connects once: make a new AioWebSocket');
     }
-    const opening = new OpeningAttempt(c._numbers.timeout, c._held, signal);
+    const opening = new OpeningAttempt(c._numbers.timeout, c._hasRef, signal);
     this.#attempt = opening;
     c._deadline = opening._alarm;
     move(c, SocketState.connecting);
     try {
-      await opening._bound(this.#open(opening));
+      await opening._race(this.#open(opening));
     } catch (error) {
       throw await this.#openingFailed(opening, error as Error);
     } finally {
-      opening._end();
+      opening._cleanUp();
       if (c._deadline === opening._alarm) c._deadline = undefined;
       this.#attempt = undefined;
     }
@@ -250,10 +258,10 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws {TypeError} or RangeError for a code or reason that no Close frame may carry
    */
   closeConnection(code = 1000, reason = ''): Promise<CloseInfo> {
-    return attempt(() => {
+    return promiseTry(() => {
       checkClose(code, reason);
       if (this.state >= SocketState.opened) void this.#converse?.close(code, reason);
-      else this.#giveUp('closeConnection');
+      else this.#endUnopened('closeConnection');
       return this.closed;
     });
   }
@@ -261,7 +269,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /** Ends at once: no Close frame, no waiting. */
   terminate(): void {
     if (this.state >= SocketState.opened) this.#converse?.terminate();
-    else this.#giveUp('terminate');
+    else this.#endUnopened('terminate');
   }
 
   /**
@@ -302,7 +310,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   /**
    * Before the Close frame of a close of ours, not where the server closes first or the connection
-   * fails; it may still send. Waited for no longer than `closeTimeout`; a throw is reported by `error`.
+   * fails; it may still send. Waited for no longer than `closeTimeout`; a throw is reported by
+   * `error`.
    */
   protected beforeClose(_code: number, _reason: string): void | Promise<void> {
     return undefined;
@@ -342,7 +351,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return new Frames(sink, extension ? { ...this.options, extension } : this.options);
   }
 
-  /** Makes who talks: on the connection that `parts` holds, which have to be handed on. */
+  /** Makes the Converse. `parts` holds the connection, and has to be handed to its constructor. */
   protected makeConverse(transport: Duplex, parts: ConverseParts): Converse {
     return new Converse(transport, this.options, parts);
   }
@@ -354,22 +363,22 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const { remote } = this;
     const before = this.beforeOpen(remote);
     if (before) await before;
-    attempt._check();
+    attempt._throwIfEnded();
     const transport = (this.#transport = c._transport = await this.#connect(attempt));
-    made(transport, 'openTransport()', 'read');
-    if (!c._held) hold(c, false);
+    checkMade(transport, 'openTransport()', 'read');
+    if (!c._hasRef) setRef(c, false);
     attempt._onTransport(transport);
-    attempt._check();
+    attempt._throwIfEnded();
     attempt._onPhase('handshake');
-    const hands = made(this.makeHandShake(remote, transport), 'makeHandShake()', 'shake');
+    const hands = checkMade(this.makeHandShake(remote, transport), 'makeHandShake()', 'shake');
     this.#hands = hands;
     await hands.shake();
-    attempt._check();
-    const response = made(await hands.shakeResult(), 'shakeResult()', 'status');
-    attempt._check();
+    attempt._throwIfEnded();
+    const response = checkMade(await hands.shakeResult(), 'shakeResult()', 'status');
+    attempt._throwIfEnded();
     this.#response = response;
-    tell(this, 'handshake', response);
-    attempt._check();
+    emitSafely(this, 'handshake', response);
+    attempt._throwIfEnded();
     const { [DEFLATE]: deflate } = hands;
     this.#talk(
       transport,
@@ -378,20 +387,20 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     );
     const after = this.afterOpen();
     if (after) await Promise.race([after, closedOf(c)]);
-    attempt._check();
+    attempt._throwIfEnded();
     if (c._state !== SocketState.connecting) {
       const { error } = await closedOf(c);
-      throw error ?? refusal(c);
+      throw error ?? closedError(c);
     }
-    const messages = waiting(c);
+    const messages = keptMessages(c);
     move(c, SocketState.opened);
-    tell(this, 'open');
-    release(c, messages);
+    emitSafely(this, 'open');
+    startShowing(c, messages);
   }
 
   #connect(attempt: OpeningAttempt): Duplex | Promise<Duplex> {
     const { remote } = this;
-    // A signal is made only for those who open a transport in their own way.
+    // A signal is made only where `openTransport()` is overridden.
     return opensItself(this)
       ? openTransport(remote, this.options, attempt)
       : this.openTransport(remote, attempt._abortSignal);
@@ -400,7 +409,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   #talk(transport: Duplex, response: HandShakeResponse, deflate?: Deflate): void {
     const c = coreOf(this);
     c._deflate = deflate;
-    c._frames = made(this.makeFrames(c, response, deflate), 'makeFrames()', 'feed');
+    c._frames = checkMade(this.makeFrames(c, response, deflate), 'makeFrames()', 'feed');
     const converse = this.makeConverse(transport, { _core: c });
     if (c._emitters[0] !== (converse as unknown)) {
       throw mustBe('makeConverse()', 'a Converse made with parts', converse);
@@ -414,8 +423,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   async #openingFailed(attempt: OpeningAttempt, cause: Error): Promise<Error> {
     const c = coreOf(this);
     // A refusal whose body takes long is still a refusal.
-    const error = (attempt._wanted ? undefined : await this.#hands?.[REFUSED]) ?? cause;
-    const failure = attempt._wanted ? undefined : error;
+    const error = (attempt._abortedByCaller ? undefined : await this.#hands?.[REFUSED]) ?? cause;
+    const failure = attempt._abortedByCaller ? undefined : error;
     if (!this.#converse) {
       (this.#transport as Partial<Duplex> | undefined)?.destroy?.();
       this.#end(failure);
@@ -425,18 +434,21 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return error;
   }
 
-  /** Ends what has never been open. */
-  #giveUp(call: string): void {
+  /** Ends an attempt, or what was never tried. */
+  #endUnopened(call: string): void {
     if (this.state === SocketState.zero) this.#end();
-    else this.#attempt?._giveUp(new InvalidStateError(`${call}() was called while connecting`));
+    else
+      this.#attempt?._abortForCaller(
+        new InvalidStateError(`${call}() was called while connecting`),
+      );
   }
 
   #end(error?: Error): void {
     const c = coreOf(this);
     c._error = error;
-    c._initiatedBy = error instanceof ConnectionError ? 'remote' : 'local';
-    over(c, () => {
-      if (error) tellAll(c, 'error', error);
+    c._initiatedBy = initiatorOf(error);
+    conclude(c, () => {
+      if (error) emitAll(c, 'error', error);
     });
   }
 }
@@ -455,7 +467,10 @@ async function talk<A extends AioWebSocket, R>(
 
 const NO_OPTIONS = Object.freeze({});
 
-/** Whether `openTransport` is not overridden. Not in the class, which would be named otherwise in dist/. */
+/**
+ * Whether `openTransport` is not overridden. Not in the class, which would be named otherwise in
+ * dist/.
+ */
 const opensItself = (aws: unknown): boolean =>
   (aws as Opens).openTransport === (AioWebSocket.prototype as unknown as Opens).openTransport;
 
@@ -475,7 +490,7 @@ export type WithSignal<O> = O extends object ? O & CallerSignal : O;
 /** Options of {@link AioWebSocket.connect}. */
 export interface ConnectOptions extends AioWebSocketOptions, CallerSignal {}
 
-/** One end of a socket; undefined where the stream does not tell, or has ended. */
+/** One end of a socket; undefined where the stream has no address, or has ended. */
 function socketAddress(
   transport: Duplex | undefined,
   end: 'local' | 'remote',

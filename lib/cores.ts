@@ -1,15 +1,23 @@
 /**
- * A connection at work: what the codec and the transport tell it, and which file does what about it.
+ * A connection at work: what the codec and the transport tell it, and which file does what about
+ * it.
  * @packageDocumentation
  */
 import { Buffer, nextTick, setImmediate } from './builtins.js';
-import { payPong, takePing, takePong } from './alives.js';
-import { broken, end, fail, finish, takeClose, whenRead } from './closings.js';
-import { Connection, tellAll } from './connections.js';
-import { startReading, takeChunk, tellEnds, updateFlow } from './flows.js';
+import { answerPing, pingReceived, pongReceived } from './alives.js';
+import {
+  closeReceived,
+  fail,
+  streamEnded,
+  transportClosed,
+  transportFailed,
+  whenRead,
+} from './closings.js';
+import { Connection, emitAll } from './connections.js';
+import { feedChunk, runWaitingEnds, startReading, updateFlow } from './flows.js';
 import type { FramesHost } from './freams.js';
-import { deliver } from './inboxes.js';
-import { relieve } from './outboxes.js';
+import { messageReceived } from './inboxes.js';
+import { resolveDrains } from './outboxes.js';
 import type { Message } from './parts.js';
 import { HOST, WAITS } from './symbols.js';
 
@@ -20,17 +28,17 @@ export class Core extends Connection implements FramesHost {
   }
 
   override _onTaken(): void {
-    payPong(this);
-    if (relieve(this)) tellAll(this, 'drain');
+    answerPing(this);
+    if (resolveDrains(this)) emitAll(this, 'drain');
   }
 
-  override _onSent(): void {
+  override _onTakenAtOnce(): void {
     // Whoever waits may send again: not within the call that has sent.
-    if (this._drains ?? this._owedPong) nextTick(tellTaken, this);
+    if (this._drainWaiters ?? this._owedPong) nextTick(tellTaken, this);
   }
 
   override _onChunk(chunk: Buffer): unknown {
-    if (this._reading) takeChunk(this, chunk);
+    if (this._reading) feedChunk(this, chunk);
     // It waits in the stream for its turn.
     else return this._transport.push(Buffer.from(chunk));
     return undefined;
@@ -38,46 +46,46 @@ export class Core extends Connection implements FramesHost {
 
   // What came before the end is read before it: until reading has begun, it is looked at there.
   override _onEnd(): void {
-    if (this._reading) whenRead(this, end);
+    if (this._reading) whenRead(this, streamEnded);
   }
 
   override _onError(cause: Error): void {
     if (this._reading || !this._transport.destroyed) {
       whenRead(this, () => {
-        broken(this, cause);
+        transportFailed(this, cause);
       });
     }
   }
 
   override _onClose(): void {
-    if (this._reading) whenRead(this, finish);
+    if (this._reading) whenRead(this, transportClosed);
   }
 
   _onMessage(message: Message, bytes: number): void {
-    if (this._sent) this._discarded++;
-    else deliver(this, message, bytes);
+    if (this._closeSent) this._discarded++;
+    else messageReceived(this, message, bytes);
   }
 
   _onPing(payload: Buffer): void {
-    takePing(this, payload);
+    pingReceived(this, payload);
   }
 
   _onPong(payload: Buffer): void {
-    takePong(this, payload);
+    pongReceived(this, payload);
   }
 
   _onFlow(works: boolean): void {
-    this._working = works;
+    this._codecBusy = works;
     updateFlow(this);
   }
 
   // What has come is read, or will never be.
   _onResumed(): void {
-    if (this._ends && !this._frames[WAITS]) nextTick(tellEnds, this);
+    if (this._waitingEnds && !this._frames[WAITS]) nextTick(runWaitingEnds, this);
   }
 
   _onPeerClose(code: number, reason: string): void {
-    takeClose(this, code, reason);
+    closeReceived(this, code, reason);
   }
 }
 
@@ -92,14 +100,14 @@ const tellTaken = (c: Core): void => {
  */
 export function start(c: Core, head?: Buffer): void {
   c._frames[HOST] = c;
-  c._own();
-  setImmediate(read, c, head);
+  c._takeOver();
+  setImmediate(firstRead, c, head);
 }
 
-function read(c: Core, head: Buffer | undefined): void {
+function firstRead(c: Core, head: Buffer | undefined): void {
   const { destroyed, errored, readableEnded } = c._transport;
   // It may have ended before anybody listened.
-  c._begun ||= destroyed;
+  c._ending ||= destroyed;
   startReading(c, head);
   if (errored) c._onError(errored);
   if (destroyed) c._onClose();

@@ -1,16 +1,19 @@
 /**
- * What those who show messages to listeners have in common.
+ * What Converse and AioWebSocket have in common: both show messages to listeners.
  * @packageDocumentation
  */
 import { EventEmitter } from './builtins.js';
-import { buffered, closedOf, hold } from './connections.js';
+import { buffered, closedOf, setRef } from './connections.js';
 import type { Audience, MessageListener } from './connections.js';
 import type { Core } from './cores.js';
 import type { SocketState } from './enumerations.js';
-import { attached } from './inboxes.js';
+import { listenerAttached } from './inboxes.js';
 import type { CloseInfo } from './parts.js';
 
-/** @internal The connection of an emitter: nobody else can come by it, nor take its name for something else. */
+/**
+ * @internal The connection of an emitter, from a private field: subclasses can neither see nor
+ * shadow it.
+ */
 export let coreOf: (emitter: object) => Core;
 
 /** An emitter of messages, on a connection that can keep the process alive. */
@@ -44,13 +47,13 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
 
   /** The process lives while the connection does: the default. */
   ref(): this {
-    hold(this.#core, true);
+    setRef(this.#core, true);
     return this;
   }
 
   /** The connection alone does not keep the process alive. */
   unref(): this {
-    hold(this.#core, false);
+    setRef(this.#core, false);
     return this;
   }
 
@@ -80,10 +83,16 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
     return this.#attached(event, listener, context, true);
   }
 
-  /** A listener of messages is shown what still waits. */
+  /** A new listener of messages is shown those that are still kept. */
   #attached(event: unknown, listener: unknown, context: unknown = this, once = false): this {
     if (event === 'message') {
-      attached(this.#core, this as unknown as Audience, listener as MessageListener, context, once);
+      listenerAttached(
+        this.#core,
+        this as unknown as Audience,
+        listener as MessageListener,
+        context,
+        once,
+      );
     }
     return this;
   }

@@ -1,7 +1,9 @@
 /**
- * What can go wrong. Mirrors `aiowebsocket/exceptions.py`, in a tree under {@link AioWebSocketError}.
+ * What can go wrong. Mirrors `aiowebsocket/exceptions.py`, in a tree under {@link
+ * AioWebSocketError}.
  *
- * Wrong arguments are not in this tree: they are native `TypeError` and `RangeError`, with a `code`.
+ * Wrong arguments are not in this tree: they are native `TypeError` and `RangeError`, with a
+ * `code`.
  * @packageDocumentation
  */
 import { StatusCodes } from './enumerations.js';
@@ -151,7 +153,9 @@ export class FrameError extends AioWebSocketError {
 /** The connection is closed, so the call could not be carried out. */
 export class ConnectionClosed extends AioWebSocketError {
   override readonly name: string = 'ConnectionClosed';
-  /** The peer's close code, 1005 for none, 1006 without a Close frame; ours until the peer answers. */
+  /**
+   * The peer's close code, 1005 for none, 1006 without a Close frame; ours until the peer answers.
+   */
   declare readonly closeCode: number;
   /** The reason that goes with it, or empty. */
   declare readonly reason: string;

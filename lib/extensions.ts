@@ -9,36 +9,36 @@ import { FrameError } from './exceptions.js';
 import type { CompressionOptions, DeflateParameters } from './negotiations.js';
 import type { Extension } from './parts.js';
 
-/** What ends a message on the wire is left out there: RFC 7692 section 7.2.1. */
+/** Ends each compressed message, and is left out on the wire (RFC 7692 section 7.2.1). */
 const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 /** An empty message (RFC 7692 section 7.2.3.6). */
-const EMPTY = Buffer.alloc(1);
-/** Output bytes after which others get their turn. */
-const SLICE = 1_048_576;
-/** So many slices may come of several messages together before others get their turn. */
-const TOGETHER = 8;
+const EMPTY_MESSAGE = Buffer.alloc(1);
+/** Output bytes of one message after which others get their turn. */
+const INFLATE_SLICE = 1_048_576;
+/** So many slices may come of several messages in a row before others get their turn. */
+const MAX_SLICES = 8;
 const SYNC_FLUSH = 2;
 
-/** Output of a codec; `done` where nothing more will come of the input. */
-type Output = (bytes: Buffer, done: boolean) => void;
+/** Takes what a codec puts out; `done` with the last of an input's output. */
+type TakeOutput = (bytes: Buffer, done: boolean) => void;
 
-/** A window that is kept from message to message; made on first use. */
+/** Deflates or inflates, with a window that is kept from message to message; made on first use. */
 interface Codec {
-  /** Takes input, the end of a message or not; returns what is left of it once there is much output. */
-  _run: (input: Buffer, last: boolean, slice: number, output: Output) => Buffer;
+  /** Takes input, `last` where it ends a message. Returns what is left of it after much output. */
+  _process: (input: Buffer, last: boolean, slice: number, output: TakeOutput) => Buffer;
   _reset: () => void;
   _close: () => void;
 }
 
 /** zlib's own handle: **undocumented**, and many times faster than what is documented. */
-interface Handle {
+interface ZlibHandle {
   writeSync: (...args: [flush: number, ...(Buffer | number)[]]) => void;
   onerror: (message: string) => void;
 }
 
-interface Stream {
-  readonly _handle?: Partial<Handle> | undefined;
-  /** How much room is left in the output, and how much input is unread. */
+interface ZlibStream {
+  readonly _handle?: Partial<ZlibHandle> | undefined;
+  /** Bytes that are free in the output, and bytes of the input that are unread. */
   readonly _writeState?: Uint32Array | undefined;
   reset: () => void;
   close: () => void;
@@ -47,10 +47,10 @@ interface Stream {
 let scratch: Buffer | undefined;
 
 /**
- * @param window bytes to look back on behind a block that is marked as the last; 0: none
+ * @param window bytes to restore behind a block that is marked as the last; 0: none
  * @returns undefined where Node's zlib does not have what this needs
  */
-function handleCodec(stream: Stream, window = 0): Codec | undefined {
+function handleCodec(stream: ZlibStream, window = 0): Codec | undefined {
   const { _handle: handle, _writeState: state } = stream;
   if (!handle?.writeSync || !state || documented()) return undefined;
   const { writeSync } = handle;
@@ -58,11 +58,11 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
   handle.onerror = (message) => {
     failure = message;
   };
-  /** What was put out last, in a ring. */
+  /** The latest output, as a ring buffer: what zlib's window held. */
   const ring = Buffer.allocUnsafe(window);
   let at = 0;
   let kept = 0;
-  /** What has come of input since the last that had to wait, of however many messages. */
+  /** Output bytes since input last had to wait, of however many messages. */
   let produced = 0;
   const out = (scratch ??= Buffer.allocUnsafeSlow(65_536));
   const write = (input: Buffer): void => {
@@ -76,7 +76,10 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
     at = (at + length) % window;
     kept = Math.min(window, kept + length);
   };
-  /** zlib forgets its window with a last block: it gets it back in one that is stored. */
+  /**
+   * At a last block zlib forgets its window: it gets it back as a stored block (RFC 1951 section
+   * 3.2.4).
+   */
   const restart = (): void => {
     stream.reset();
     if (kept === 0) return;
@@ -85,9 +88,9 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
     write(Buffer.concat([head, before, ring.subarray(0, at)]));
   };
   return {
-    _run(input, last, slice, output) {
+    _process(input, last, slice, output) {
       let rest = input;
-      const until = Math.min(produced + slice, slice * TOGETHER);
+      const until = Math.min(produced + slice, slice * MAX_SLICES);
       for (;;) {
         if (produced >= until && rest.length > 0) {
           produced = 0;
@@ -105,7 +108,8 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
           output(bytes, done);
         }
         if (done) return NOTHING;
-        // A block was marked as the last (RFC 7692 section 7.2.3.4): another may follow.
+        // A block was marked as the last, behind which others may follow (RFC 7692 section
+        // 7.2.3.4).
         if (room > 0) {
           restart();
           produced += window || 1024;
@@ -124,12 +128,12 @@ function handleCodec(stream: Stream, window = 0): Codec | undefined {
 }
 
 /** What zlib's synchronous functions give with `info: true`. */
-interface Result {
+interface ZlibResult {
   readonly buffer: Buffer;
   readonly engine: { readonly bytesWritten: number };
 }
 
-/** With documented means: what came before is handed on as a dictionary. */
+/** By what Node documents: the window is handed on as a dictionary. */
 function documentedCodec(
   transform: (input: Buffer, options: Zlib.ZlibOptions) => unknown,
   inflates: boolean,
@@ -139,13 +143,13 @@ function documentedCodec(
     window = NOTHING;
   };
   return {
-    _run(input, _last, _slice, output) {
+    _process(input, _last, _slice, output) {
       const { buffer, engine } = transform(input, {
         info: true,
         ...(window.length > 0 && { dictionary: window }),
-      }) as Result;
+      }) as ZlibResult;
       window = Buffer.from(Buffer.concat([window, inflates ? buffer : input]).subarray(-32_768));
-      // Behind a block that was marked as the last: what follows has its own turn.
+      // What follows a block that was marked as the last is inflated by itself.
       const rest = input.subarray(engine.bytesWritten);
       const done = rest.length === 0 || rest.equals(TAIL);
       output(buffer, done);
@@ -164,15 +168,15 @@ export class Deflate implements Extension {
   readonly _threshold: number;
   readonly _parameters: DeflateParameters;
   readonly _options: CompressionOptions | undefined;
-  /** Whether the message that goes out is compressed. */
-  _active = false;
+  /** Whether the message that is being sent is compressed. */
+  _compresses = false;
   _deflater: Codec | undefined;
   _inflater: Codec | undefined;
-  /** What has come of a message, where it can only be inflated as a whole. */
+  /** The payloads of a message so far, where it can only be inflated as a whole. */
   _collected: Buffer[] | undefined;
-  _most = 0;
-  /** Whether a byte has come of the message under way. */
-  _begun = false;
+  _maxOutput = 0;
+  /** Whether the message under way has had a byte so far. */
+  _nonEmpty = false;
 
   /**
    * @param parameters what was negotiated
@@ -185,13 +189,13 @@ export class Deflate implements Extension {
     this._threshold = threshold ?? (parameters.clientForgets ? 1024 : 0);
   }
 
-  decode(bytes: Buffer, last: boolean, limit: number, output: Output): Buffer | undefined {
+  decode(bytes: Buffer, last: boolean, limit: number, output: TakeOutput): Buffer | undefined {
     this._inflater ??= this._makeInflater();
-    this._most = limit;
-    // Of a message without a byte zlib must not see the tail alone: it would wait for the rest.
-    this._begun ||= bytes.length > 0;
-    if (!this._begun) return undefined;
-    this._begun = !last;
+    this._maxOutput = limit;
+    // The tail alone, of a message without a byte, would leave zlib in the middle of a block.
+    this._nonEmpty ||= bytes.length > 0;
+    if (!this._nonEmpty) return undefined;
+    this._nonEmpty = !last;
     const collected = this._collected;
     if (!collected) return this._inflate(last ? Buffer.concat([bytes, TAIL]) : bytes, last, output);
     collected.push(Buffer.from(bytes));
@@ -200,7 +204,7 @@ export class Deflate implements Extension {
     return this._inflate(Buffer.concat([...collected, TAIL]), last, output);
   }
 
-  resume(rest: Buffer, last: boolean, output: Output): Buffer | undefined {
+  resume(rest: Buffer, last: boolean, output: TakeOutput): Buffer | undefined {
     return this._inflate(rest, last, output);
   }
 
@@ -208,10 +212,10 @@ export class Deflate implements Extension {
     const pieces: Buffer[] = [];
     if (bytes.length > 0) {
       this._deflater ??= this._makeDeflater();
-      this._deflater._run(bytes, last, Infinity, (piece) => pieces.push(Buffer.from(piece)));
+      this._deflater._process(bytes, last, Infinity, (piece) => pieces.push(Buffer.from(piece)));
     }
     if (last && this._parameters.clientForgets) this._deflater?._reset();
-    if (bytes.length === 0) return last ? EMPTY : bytes;
+    if (bytes.length === 0) return last ? EMPTY_MESSAGE : bytes;
     const deflated = pieces.length > 1 ? Buffer.concat(pieces) : (pieces[0] as Buffer);
     return last ? deflated.subarray(0, -TAIL.length) : deflated;
   }
@@ -222,9 +226,9 @@ export class Deflate implements Extension {
     this._deflater = this._inflater = this._collected = undefined;
   }
 
-  _inflate(input: Buffer, last: boolean, output: Output): Buffer | undefined {
+  _inflate(input: Buffer, last: boolean, output: TakeOutput): Buffer | undefined {
     try {
-      const rest = this._inflater!._run(input, last, SLICE, output);
+      const rest = this._inflater!._process(input, last, INFLATE_SLICE, output);
       if (rest.length > 0) return rest;
       if (last && this._parameters.serverForgets) this._inflater!._reset();
       return undefined;
@@ -255,7 +259,7 @@ export class Deflate implements Extension {
           windowBits,
           ...options,
           finishFlush: SYNC_FLUSH,
-          maxOutputLength: Math.min(this._most + 1, kMaxLength),
+          maxOutputLength: Math.min(this._maxOutput + 1, kMaxLength),
         }),
       true,
     );
@@ -264,7 +268,7 @@ export class Deflate implements Extension {
   _makeDeflater(): Codec {
     const { createDeflateRaw, deflateRawSync } = load('node:zlib');
     const { level = -1, memLevel = 8 } = { ...this._options };
-    // zlib's raw deflate knows no window of 256 bytes, but with 512 it looks back 250 at the most.
+    // zlib's raw deflate has no window of 256 bytes; with one of 512 it looks back 250 at the most.
     const windowBits = Math.max(9, this._parameters.clientBits);
     const settings = { windowBits, level, memLevel, finishFlush: SYNC_FLUSH };
     return (

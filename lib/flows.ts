@@ -1,20 +1,20 @@
 /**
- * Reading, as fast as the user takes it and no faster: the codec is fed from the transport, and both
- * are paused for the user or for full queues.
+ * Reading, as fast as the user takes it and no faster: the codec is fed from the transport, and
+ * both are paused for the user or for full queues.
  * @packageDocumentation
  */
 import { setImmediate } from './builtins.js';
-import { heard, ignore, listen } from './alives.js';
+import { noteLife, unwatchSilence, watchSilence } from './alives.js';
 import type { Connection } from './connections.js';
 
-/** Begins to read; `head` came before. */
+/** Begins to read; `head` holds what came behind the handshake's response. */
 export function startReading(c: Connection, head: Buffer | undefined): void {
   c._reading = true;
   updateFlow(c);
-  if (head?.length) takeChunk(c, head);
+  if (head?.length) feedChunk(c, head);
   c._read();
   if (c._paused) c._transport.pause();
-  else goOn(c);
+  else resumeTransport(c);
 }
 
 /** The user pauses or resumes. */
@@ -23,23 +23,25 @@ export function pauseReading(c: Connection, pause: boolean): void {
   updateFlow(c);
 }
 
-/** Pauses or resumes as is now right: when the connection ends, all is read. */
+/** Pauses or resumes the codec and the transport. Once the connection is ending, all is read. */
 export function updateFlow(c: Connection): void {
-  // What the peer sent last may stand behind the large message.
-  const pause = c._working || (!c._begun && (c._userPaused || c._fullQueues > 0));
-  if (c._begun || pause) ignore(c);
+  // Only the codec's own pause still holds then: a Close frame may stand behind a large message.
+  const pause = c._codecBusy || (!c._ending && (c._userPaused || c._fullQueues > 0));
+  if (c._ending || pause) unwatchSilence(c);
   if (!c._reading || pause === c._paused) return;
   c._paused = pause;
   if (pause) {
     c._frames.pause();
     c._transport.pause();
-    // Not within the call that made room: what waits may be many messages.
-  } else setImmediate(readOn, c);
+  } else {
+    // Not within the call that made room: many messages may be waiting.
+    setImmediate(resumeReading, c);
+  }
 }
 
-/** What has come goes to the codec. */
-export function takeChunk(c: Connection, chunk: Buffer): void {
-  heard(c);
+/** Bytes have come: they go to the codec. */
+export function feedChunk(c: Connection, chunk: Buffer): void {
+  noteLife(c);
   try {
     c._frames.feed(chunk);
   } catch (error) {
@@ -47,14 +49,14 @@ export function takeChunk(c: Connection, chunk: Buffer): void {
   }
 }
 
-/** All has been read, or nothing more will be. */
-export function tellEnds(c: Connection): void {
-  const ends = c._ends;
-  c._ends = undefined;
+/** All that came before the transport's end has been read, or never will be. */
+export function runWaitingEnds(c: Connection): void {
+  const ends = c._waitingEnds;
+  c._waitingEnds = undefined;
   for (const then of ends ?? []) then(c);
 }
 
-function readOn(c: Connection): void {
+function resumeReading(c: Connection): void {
   if (c._paused) return;
   try {
     c._frames.resume();
@@ -62,10 +64,10 @@ function readOn(c: Connection): void {
     c._fail(error as Error);
   }
   // The messages that waited may have filled the queue again.
-  if (!c._paused) goOn(c);
+  if (!c._paused) resumeTransport(c);
 }
 
-function goOn(c: Connection): void {
+function resumeTransport(c: Connection): void {
   c._resume();
-  if (!c._begun) listen(c);
+  if (!c._ending) watchSilence(c);
 }

@@ -6,7 +6,7 @@
 import type { Writable } from 'node:stream';
 import { Buffer, EventEmitter, NOTHING, setImmediate } from './builtins.js';
 import { Assembly, checkSize, notUtf8, protocolError, type PieceSink } from './assemblies.js';
-import { bytesAt, textOf, useChunk } from './chunks.js';
+import { bytesFromChunk, textFromChunk, useChunk } from './chunks.js';
 import { ControlFrames, DataFrames, isCloseCode, StatusCodes } from './enumerations.js';
 import { type FrameError, InvalidStateError } from './exceptions.js';
 import { maskBytes, maskingKey } from './masks.js';
@@ -21,11 +21,12 @@ import {
   connectionClosed,
   controlPayload,
   describeValue,
+  emitSafely,
   isFunction,
   isString,
   mustBe,
-  raise,
-  tell,
+  requireBytes,
+  throwLater,
   wrongValue,
 } from './values.js';
 
@@ -39,7 +40,7 @@ export interface FramesEvents {
   pong: [payload: Buffer];
   /** Parsing has to wait, or can go on: a large message is worked on in slices. */
   flow: [waits: boolean];
-  /** The protocol was broken by what was worked on in slices: `feed()` could not throw it. */
+  /** A large message, worked on in slices after `feed()` had returned, broke the protocol. */
   error: [error: FrameError];
   /** The peer's Close frame, 1005 when it was empty. Nothing is parsed after it. */
   close: [code: number, reason: string];
@@ -51,7 +52,7 @@ export interface FramesOptions extends LimitOptions {
   extension?: Extension | undefined;
 }
 
-/** @internal Who gets, before any listener, what Frames emits: the connection. */
+/** @internal Told of everything before the listeners are: the connection. */
 export interface FramesHost {
   _onMessage: (data: Message, bytes: number) => void;
   _onPing: (payload: Buffer) => void;
@@ -80,11 +81,11 @@ export interface FrameHead {
 const FIN = 0x80;
 const RSV = 0x70;
 
-/** Why nothing is parsed: somebody has paused; */
+/** Why parsing stops: `pause()` was called; */
 const PAUSED = 1;
-/** what is left of a large message waits for its turn; */
+/** the rest of a large message waits for its turn; */
 const SLICED = 2;
-/** or nothing is taken any more. */
+/** the stream has ended or failed: nothing is parsed any more. */
 const ENDED = 4;
 
 const noWriter = (): void => {
@@ -108,7 +109,7 @@ export class Frames extends EventEmitter<FramesEvents> {
   readonly #output: Output;
   readonly #numbers: Numbers;
   readonly #extension: Extension | undefined;
-  /** The message under way, where it does not come all at once. */
+  /** Joins messages that do not come in one frame of one chunk; made for the first of them. */
   #assembly: Assembly | undefined;
   #host: FramesHost | undefined;
   /** The frame that is being read. */
@@ -118,23 +119,23 @@ export class Frames extends EventEmitter<FramesEvents> {
   /** What has been fed and is not parsed yet. */
   #rest = NOTHING;
   #parsing = false;
-  /** Why nothing is parsed now: PAUSED, SLICED, ENDED. */
+  /** Why parsing stops now: any of PAUSED, SLICED and ENDED. */
   #stops = 0;
-  /** A head that is cut off: its bytes so far. */
-  #head = NOTHING;
-  /** Payload bytes of the frame that have not come yet; -1 between frames. */
+  /** A header that the chunk's end cut off: its bytes so far. */
+  #header = NOTHING;
+  /** Payload bytes of the frame that are still to come; -1 between frames. */
   #remaining = -1;
   /** Whether the frame is a message by itself, and the chunk holds all of it. */
-  #whole = false;
-  #control = NOTHING;
+  #inPlace = false;
+  #controlPayload = NOTHING;
   #messageBytes = 0;
-  /** Whether the message under way is the extension's. */
-  #extended = false;
-  #pulls: PullQueue<Message> | undefined;
+  /** Whether the message under way is to be decoded by the extension. */
+  #encoded = false;
+  #queue: PullQueue<Message> | undefined;
 
   /**
-   * @param write takes packed frames, where any are to be written: a function or a stream, which get
-   * bytes of their own, or a {@link ByteSink}, which gets bytes on loan
+   * @param write takes packed frames, where any are to be written: a function or a stream, which
+   * get bytes of their own, or a {@link ByteSink}, which gets bytes on loan
    * @param options limits
    */
   constructor(write: FramesWrite | ByteSink = noWriter, options: FramesOptions = {}) {
@@ -143,13 +144,14 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (!isFunction((sink as unknown as ByteSink | undefined)?.write)) {
       throw mustBe('write', 'a function, a ByteSink or a stream', write);
     }
-    // A stream's `write` answers something else than a sink's: it keeps what it is given.
+    // The result of a stream's `write` is no ByteSink's, and it keeps what it is given: it gets
+    // copies.
     this.#output = new Output(isStream(sink) ? keepBytes((bytes) => sink.write(bytes)) : sink);
     this.#numbers = checkOptions(options, FRAMES_KINDS);
     this.#extension = options.extension;
   }
 
-  /** @internal Who gets everything before any listener does. */
+  /** @internal Who is told of everything before the listeners are. */
   set [HOST](host: FramesHost) {
     this.#host = host;
   }
@@ -176,13 +178,13 @@ export class Frames extends EventEmitter<FramesEvents> {
     return !this.paused;
   }
 
-  /** Stops parsing at the end of the frame that is being told, until `resume()`. */
+  /** Stops parsing, behind the frame whose event is being emitted, until `resume()`. */
   pause(): void {
     this.#stops |= PAUSED;
   }
 
   /**
-   * Goes on with what was fed meanwhile.
+   * Goes on, with what has been fed meanwhile.
    * @throws {FrameError} as `feed()` does
    */
   resume(): void {
@@ -200,28 +202,28 @@ export class Frames extends EventEmitter<FramesEvents> {
   }
 
   /**
-   * Takes nothing any more, and lets go of what is unfinished; `read()` rejects with the error, or
+   * Parses nothing any more, and drops what is unfinished; `read()` rejects with the error, or
    * with an InvalidStateError.
    */
   stop(error?: Error): void {
-    if (error) this.#pull()._end(error);
+    if (error) this.#ensureQueue()._end(error);
     this.#stops |= ENDED;
     this.#rest = NOTHING;
     this.#assembly?._reset();
-    this.#pulls?._end(stopped());
+    this.#queue?._end(stoppedError());
     this.#extension?.close();
     this.#endSlices();
     this.#host?._onResumed();
   }
 
-  /** Payload bytes of the message that is being told. */
+  /** Payload bytes of the message whose event is being emitted. */
   get messageBytes(): number {
     return this.#messageBytes;
   }
 
   /** Hands the message under way, or else the next one, on in pieces as they arrive. */
   divert(sink: PieceSink): void {
-    this.#assemble()._divert(sink);
+    this.#ensureAssembly()._divert(sink);
   }
 
   /** The message no longer goes to this sink; what comes of it is dropped. */
@@ -232,12 +234,12 @@ export class Frames extends EventEmitter<FramesEvents> {
   /**
    * The next message, for those who drive Frames by hand: they feed it, and read here. Messages
    * that come while nobody reads and no `message` listener is attached are kept for it.
-   * @throws {ConnectionClosed} after the peer's Close frame; {@link FrameError} once the protocol was
-   * broken; InvalidStateError after `stop()`
+   * @throws {ConnectionClosed} after the peer's Close frame; {@link FrameError} once the protocol
+   * was broken; InvalidStateError after `stop()`
    */
   read(): Promise<Message> {
-    return new Promise((_give, _fail) => {
-      this.#pull()._wait({ _give, _fail });
+    return new Promise((_resolve, _reject) => {
+      this.#ensureQueue()._wait({ _resolve, _reject });
     });
   }
 
@@ -280,12 +282,12 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.write(true, ControlFrames.pong, payload);
   }
 
-  /** Hands on what is packed, without waiting for the end of the turn. */
+  /** Writes what is packed, without waiting for the end of the turn. */
   flush(): void {
     flush(this.#output);
   }
 
-  /** Bytes packed and not yet handed to the writer; short texts among them as if they were ASCII. */
+  /** Bytes packed and not yet written; short texts among them are counted as if they were ASCII. */
   get pending(): number {
     return this.#output._pending;
   }
@@ -305,15 +307,15 @@ export class Frames extends EventEmitter<FramesEvents> {
   /** A whole message has come. Emits it, or keeps it for `read()`. */
   protected deliver(data: Message, isBinary: boolean, bytes: number): void {
     this.#messageBytes = bytes;
-    if (this.#pulls?._offer(data)) return;
+    if (this.#queue?._offer(data)) return;
     this.#host?._onMessage(data, bytes);
     let heard = true;
     try {
       heard = this.emit('message', data, isBinary);
     } catch (error) {
-      raise(error);
+      throwLater(error);
     }
-    if (!heard && !this.#host) this.#pull()._keep(data, bytes);
+    if (!heard && !this.#host) this.#ensureQueue()._keep(data, bytes);
   }
 
   /** A control frame has come (RFC 6455 section 5.5). */
@@ -321,10 +323,10 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (code === ControlFrames.close) this.receiveClose(payload);
     else if (code === ControlFrames.ping) {
       this.#host?._onPing(payload);
-      tell(this, 'ping', payload);
+      emitSafely(this, 'ping', payload);
     } else {
       this.#host?._onPong(payload);
-      tell(this, 'pong', payload);
+      emitSafely(this, 'pong', payload);
     }
   }
 
@@ -339,7 +341,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (reason === undefined) throw notUtf8(payload, 'a close reason');
     this.stop(connectionClosed(code, reason));
     this.#host?._onPeerClose(code, reason);
-    tell(this, 'close', code, reason);
+    emitSafely(this, 'close', code, reason);
   }
 
   /**
@@ -350,13 +352,17 @@ export class Frames extends EventEmitter<FramesEvents> {
     const chunk = this.#chunk;
     const at = this.#at;
     const second = chunk[at + 1];
-    if (this.#head.length > 0 || second === undefined || at + headBytes(second) > chunk.length) {
-      return this.#collectHead();
+    if (
+      this.#header.length > 0 ||
+      second === undefined ||
+      at + unmaskedHeaderSize(second) > chunk.length
+    ) {
+      return this.#collectHeader();
     }
-    this.#at = at + headBytes(second);
-    this.#checkFirst(chunk[at] as number);
-    this.#checkSecond(second);
-    this.#openFrame(chunk, at);
+    this.#at = at + unmaskedHeaderSize(second);
+    this.#checkFirstByte(chunk[at] as number);
+    this.#checkSecondByte(second);
+    this.#beginPayload(chunk, at);
     return true;
   }
 
@@ -366,7 +372,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#parsing = true;
     this.#output._corks++;
     try {
-      // What listeners feed goes behind what they are told of.
+      // What listeners feed meanwhile comes behind what is being parsed.
       for (this.#rest = chunk; this.#rest.length > 0 && this.#stops === 0;) this.#parseRest();
     } catch (error) {
       this.stop(error as Error);
@@ -393,17 +399,17 @@ export class Frames extends EventEmitter<FramesEvents> {
     }
   }
 
-  /** A head that the chunk's end cuts off is collected byte by byte. */
-  #collectHead(): boolean {
+  /** Collects, byte by byte, a header that the end of a chunk cuts off. */
+  #collectHeader(): boolean {
     while (this.#at < this.#chunk.length) {
       const byte = this.#chunk[this.#at++] as number;
-      const head = Buffer.from([...this.#head, byte]);
-      this.#head = head;
-      if (head.length === 1) this.#checkFirst(byte);
-      if (head.length === 2) this.#checkSecond(byte);
-      if (head.length > 1 && head.length === headBytes(head[1] as number)) {
-        this.#head = NOTHING;
-        this.#openFrame(head, 0);
+      const head = Buffer.from([...this.#header, byte]);
+      this.#header = head;
+      if (head.length === 1) this.#checkFirstByte(byte);
+      if (head.length === 2) this.#checkSecondByte(byte);
+      if (head.length > 1 && head.length === unmaskedHeaderSize(head[1] as number)) {
+        this.#header = NOTHING;
+        this.#beginPayload(head, 0);
         return true;
       }
     }
@@ -411,7 +417,7 @@ export class Frames extends EventEmitter<FramesEvents> {
   }
 
   /** FIN, RSV and opcode (RFC 6455 sections 5.2, 5.4, 5.5). */
-  #checkFirst(first: number): void {
+  #checkFirstByte(first: number): void {
     const { frame } = this;
     const opcode = first & 0x0f;
     frame.fin = first >= FIN;
@@ -422,7 +428,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (frame.rsv > 0 && !extended) throw protocolError('a reserved bit of no extension', [first]);
     if (opcode >= ControlFrames.close) {
       if (!frame.fin) throw protocolError('a fragmented control frame', [first]);
-    } else if ((opcode === DataFrames.cont) !== (this.#assembly?._open ?? false)) {
+    } else if ((opcode === DataFrames.cont) !== (this.#assembly?._isOpen ?? false)) {
       throw protocolError(opcode > 0 ? 'a message within another' : 'a continuation of none', [
         first,
       ]);
@@ -430,20 +436,21 @@ export class Frames extends EventEmitter<FramesEvents> {
   }
 
   /** MASK, and the length of a control frame (RFC 6455 sections 5.1 and 5.5). */
-  #checkSecond(second: number): void {
+  #checkSecondByte(second: number): void {
     if (second >= 0x80) throw protocolError('a masked frame', [second]);
     if (second > 125 && this.frame.opcode >= ControlFrames.close) {
       throw protocolError('a control frame of more than 125 bytes', [second]);
     }
   }
 
-  /** The length, and with it the limits: before any memory is spent. */
-  #openFrame(head: Buffer, at: number): void {
+  /** The payload length (RFC 6455 section 5.2) and the limits, before any memory is spent. */
+  #beginPayload(head: Buffer, at: number): void {
     const { frame } = this;
     const short = head[at + 1] as number;
     let length = short;
     if (short > 125) {
-      // Signed: what is above 2^63 must not be (RFC 6455 section 5.2), as must not what is too small.
+      // Read as signed, a length of 2^63 or more is negative, which is refused as is one not
+      // minimal.
       length = short === 126 ? head.readUInt16BE(at + 2) : Number(head.readBigInt64BE(at + 2));
       if (length < (short === 126 ? 126 : 65_536)) {
         throw protocolError('a length that is not minimal, or above 2^63', head.subarray(at));
@@ -453,24 +460,24 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#remaining = length;
     const { opcode } = frame;
     if (opcode >= ControlFrames.close) return;
-    this.#whole =
+    this.#inPlace =
       head === this.#chunk &&
       length <= head.length - this.#at &&
       opcode > DataFrames.cont &&
       frame.fin &&
       frame.rsv === 0 &&
-      !this.#assembly?._wanted;
-    if (this.#whole) {
+      !this.#assembly?._nextSink;
+    if (this.#inPlace) {
       checkSize(length, this.#numbers.maxPayload);
       return;
     }
-    const assembly = this.#assemble();
+    const assembly = this.#ensureAssembly();
     if (opcode > DataFrames.cont) {
       assembly._begin(opcode);
-      this.#extended = frame.rsv > 0;
+      this.#encoded = frame.rsv > 0;
     }
-    assembly._fragment(length);
-    if (!this.#extended) assembly._announce(length);
+    assembly._countFragment(length);
+    if (!this.#encoded) assembly._countBytes(length);
   }
 
   #takePayload(): void {
@@ -483,48 +490,48 @@ export class Frames extends EventEmitter<FramesEvents> {
     const ended = this.#remaining === 0;
     if (ended) this.#remaining = -1;
     if (opcode >= ControlFrames.close) {
-      const payload = Buffer.concat([this.#control, chunk.subarray(from, to)]);
-      this.#control = ended ? NOTHING : payload;
+      const payload = Buffer.concat([this.#controlPayload, chunk.subarray(from, to)]);
+      this.#controlPayload = ended ? NOTHING : payload;
       if (ended) this.extraOperation(opcode, payload);
-    } else if (this.#whole) {
+    } else if (this.#inPlace) {
       if (opcode === DataFrames.text) {
-        const text = textOf(chunk, from, to);
+        const text = textFromChunk(chunk, from, to);
         if (text === undefined) throw notUtf8(chunk.subarray(from, to));
         this.deliver(text, false, to - from);
-      } else this.deliver(bytesAt(chunk, from, to), true, to - from);
+      } else this.deliver(bytesFromChunk(chunk, from, to), true, to - from);
     } else {
       const last = ended && fin;
-      if (this.#extended) this.#extend(chunk.subarray(from, to), last, true);
-      else this.#deliverMessage(this.#assemble()._take(chunk, from, to, last));
+      if (this.#encoded) this.#decode(chunk.subarray(from, to), last, true);
+      else this.#deliverWhole(this.#ensureAssembly()._add(chunk, from, to, last));
     }
   }
 
-  #deliverMessage(message: Message | undefined): void {
+  #deliverWhole(message: Message | undefined): void {
     if (message === undefined) return;
-    this.deliver(message, !isString(message), this.#assemble()._bytes);
+    this.deliver(message, !isString(message), this.#ensureAssembly()._bytes);
   }
 
-  /** Has the extension work on payload bytes, or go on with what it left of them. */
-  #extend(bytes: Buffer, last: boolean, fresh: boolean): void {
+  /** Has the extension decode payload bytes (`fresh`), or go on with those it left. */
+  #decode(bytes: Buffer, last: boolean, fresh: boolean): void {
     const extension = this.#extension as Extension;
-    const assembly = this.#assemble();
+    const assembly = this.#ensureAssembly();
     let message: Message | undefined;
     let ended = false;
     const output = (piece: Buffer, done: boolean): void => {
-      assembly._announce(piece.length);
+      assembly._countBytes(piece.length);
       ended = last && done;
-      message = assembly._take(piece, 0, piece.length, ended);
+      message = assembly._add(piece, 0, piece.length, ended);
     };
     const rest = fresh
-      ? extension.decode(bytes, last, assembly._most, output)
+      ? extension.decode(bytes, last, assembly._maxPayload, output)
       : extension.resume(bytes, last, output);
     if (rest) {
-      this.#slice(fresh ? Buffer.from(rest) : rest, last);
+      this.#decodeLater(fresh ? Buffer.from(rest) : rest, last);
       return;
     }
-    if (last && !ended) message = assembly._take(NOTHING, 0, 0, true);
+    if (last && !ended) message = assembly._add(NOTHING, 0, 0, true);
     const waited = this.#stops & SLICED;
-    this.#deliverMessage(message);
+    this.#deliverWhole(message);
     this.#endSlices();
     if (waited && !this.paused) this.resume();
   }
@@ -532,53 +539,52 @@ export class Frames extends EventEmitter<FramesEvents> {
   #endSlices(): void {
     if (!(this.#stops & SLICED)) return;
     this.#stops &= ~SLICED;
-    this.#tellFlow(false);
+    this.#emitFlow(false);
   }
 
-  /** A large message must not keep others waiting: it goes on in the next turn. */
-  #slice(rest: Buffer, last: boolean): void {
+  /** A large message must not keep other connections waiting: it goes on in the next turn. */
+  #decodeLater(rest: Buffer, last: boolean): void {
     if (!(this.#stops & SLICED)) {
       this.#stops |= SLICED;
-      this.#tellFlow(true);
+      this.#emitFlow(true);
     }
     setImmediate(() => {
       if (this.#stops & ENDED) return;
       try {
-        this.#extend(rest, last, false);
+        this.#decode(rest, last, false);
       } catch (error) {
         this.stop(error as Error);
         this.#host?._fail(error as Error);
-        tell(this, 'error', error);
+        emitSafely(this, 'error', error);
       }
     });
   }
 
-  #tellFlow(waits: boolean): void {
+  #emitFlow(waits: boolean): void {
     this.#host?._onFlow(waits);
-    tell(this, 'flow', waits);
+    emitSafely(this, 'flow', waits);
   }
 
-  #assemble(): Assembly {
+  #ensureAssembly(): Assembly {
     return (this.#assembly ??= new Assembly(this.#numbers));
   }
 
-  #pull(): PullQueue<Message> {
-    if (!this.#pulls) {
-      const { maxQueue, maxQueueBytes } = this.#numbers;
-      this.#pulls = new PullQueue(maxQueue, maxQueueBytes, (full) => {
+  #ensureQueue(): PullQueue<Message> {
+    if (!this.#queue) {
+      this.#queue = new PullQueue(this.#numbers, (full) => {
         if (full) this.pause();
         else this.resume();
       });
-      if (this.#stops & ENDED) this.#pulls._end(stopped());
+      if (this.#stops & ENDED) this.#queue._end(stoppedError());
     }
-    return this.#pulls;
+    return this.#queue;
   }
 }
 
-const stopped = (): Error => new InvalidStateError('these frames are stopped');
+const stoppedError = (): Error => new InvalidStateError('these frames are stopped');
 
-/** Bytes of the head of an unmasked frame, told by its second byte. */
-function headBytes(second: number): number {
+/** Bytes of the header of an unmasked frame, by its second byte (RFC 6455 section 5.2). */
+function unmaskedHeaderSize(second: number): number {
   const length = second & 0x7f;
   return length < 126 ? 2 : length === 126 ? 4 : 10;
 }
@@ -587,16 +593,14 @@ function isOpcode(code: number): boolean {
   return code === (code & 0xf) && (code & 7) < 3;
 }
 
-/** The first byte of an outgoing frame (RFC 6455 sections 5.2, 5.4 and 5.5). */
+/** The first byte of an outgoing frame, checked (RFC 6455 sections 5.2, 5.4 and 5.5). */
 function firstByte(fin: boolean, code: number, rsv: number): number {
   if (!isOpcode(code)) throw wrongValue(`code must be an opcode, got ${describeValue(code)}`);
   if (code >= ControlFrames.close && !fin) throw wrongValue('a control frame is never fragmented');
   return (fin ? FIN : 0) | (rsv & RSV) | code;
 }
 
-function payloadOf(code: number, message: string | Uint8Array): Buffer {
-  if (code >= ControlFrames.close) return controlPayload(message, 'payload');
-  const data = isString(message) ? Buffer.from(message) : bytesOf(message);
-  if (!data) throw mustBe('message', 'a string or bytes', message);
-  return data;
-}
+const payloadOf = (code: number, message: string | Uint8Array): Buffer =>
+  code >= ControlFrames.close
+    ? controlPayload(message, 'payload')
+    : requireBytes(message, 'message');

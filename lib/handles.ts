@@ -1,6 +1,7 @@
 /**
- * Writing to a socket's handle, past its stream: **undocumented**, and without the stream's books,
- * which take longer than the packing of a message. What is not as expected is left to the stream.
+ * Writing to a socket's handle directly: **undocumented**. It bypasses the stream, whose
+ * bookkeeping takes longer than packing a message. Whatever is not as expected is left to the
+ * stream.
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
@@ -9,7 +10,7 @@ import { isFunction } from './values.js';
 
 /** What a handle is asked to write with, as Node's sockets do. */
 interface WriteRequest {
-  /** Tells `callback`. */
+  /** Node's own function, which calls `callback`. */
   readonly oncomplete?: unknown;
   /** Told once the kernel has taken it all, or failed to; the socket may be destroyed. */
   callback?: (error?: Error | null) => void;
@@ -18,9 +19,9 @@ interface WriteRequest {
 }
 
 /** What the stream of a socket writes to. */
-export interface Handle {
+export interface SocketHandle {
   /** Where what is encrypted goes. */
-  readonly _parent?: Handle | null;
+  readonly _parent?: SocketHandle | null;
   readonly bytesWritten?: number;
   /** Bytes that the kernel has not taken yet. */
   readonly writeQueueSize?: number;
@@ -29,14 +30,16 @@ export interface Handle {
 
 /** A stream that may have a handle. */
 export interface HandleOwner extends Duplex {
-  readonly _handle?: Handle | null;
+  readonly _handle?: SocketHandle | null;
   /** Its time-out begins anew. */
   _unrefTimer?: () => void;
 }
 
-/** What a request of Node's own is like: its class cannot be had in another way. */
+/**
+ * Learned from a request of Node's own, whose class is exported nowhere; `false`: not to be used.
+ */
 let model: { _Request: new () => WriteRequest; _onComplete: unknown } | false | undefined;
-/** A request that nobody uses. */
+/** A request that is done, to be used again. */
 let spare: WriteRequest | undefined;
 
 /**
@@ -44,18 +47,18 @@ let spare: WriteRequest | undefined;
  * @returns true where the kernel has taken all of it, else the request under way, until whose
  * `callback` the bytes must stay as they are; undefined where nothing has been written
  */
-export function writePast(socket: HandleOwner, bytes: Buffer): WriteRequest | true | undefined {
+export function writeToHandle(socket: HandleOwner, bytes: Buffer): WriteRequest | true | undefined {
   const { _handle: handle } = socket;
   if (!handle?.writeBuffer) return undefined;
   if (model === undefined) {
     if (documented()) model = false;
-    else learn(handle);
+    else learnModel(handle);
   }
   if (!model) return undefined;
-  // Taken before it is used: who is told of a request (async_hooks) may write in turn.
+  // Taken before it is used: an async hook may write when it is told of the request.
   const request = spare ?? new model._Request();
   spare = undefined;
-  // What fails here fails for the stream as well, and it tells.
+  // What fails here fails for the stream as well, which reports it.
   if (handle.writeBuffer(request, bytes) !== 0) return undefined;
   socket._unrefTimer?.();
   if (request.getAsyncId!() > 0) {
@@ -67,8 +70,8 @@ export function writePast(socket: HandleOwner, bytes: Buffer): WriteRequest | tr
   return true;
 }
 
-/** Looks at the next write of Node's own. From Node 26 on it needs no requests, nor this. */
-function learn(handle: Handle): void {
+/** Learns from the next write of Node's own. From Node 26 on there is no request, and no model. */
+function learnModel(handle: SocketHandle): void {
   handle.writeBuffer = (request, bytes) => {
     delete handle.writeBuffer;
     const result = handle.writeBuffer!(request, bytes);

@@ -19,17 +19,17 @@ import {
   checkHead,
   checkProtocols,
   composeHead,
+  fieldTokens,
+  fieldValue,
   hasToken,
-  header,
-  headerTokens,
   KEY,
   PROTOCOL,
   requestFields,
 } from './requests.js';
 import { randomBytes } from './random.js';
-import { Answer, refusal, responseReader, type HandShakeResponse } from './responses.js';
+import { Answer, responseError, responseReader, type HandShakeResponse } from './responses.js';
 import { DEFLATE, REFUSED } from './symbols.js';
-import { describeValue, isString, made, mustBe, tell } from './values.js';
+import { checkMade, describeValue, emitSafely, isString, mustBe } from './values.js';
 
 export type { HandShakeOptions } from './options.js';
 export type { HandShakeResponse } from './responses.js';
@@ -49,14 +49,14 @@ const NO_HEADERS: HeaderList = [];
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /**
- * What those say and are told who ask for nothing of their own: it differs by the key alone, and
- * many connections may go to one place.
+ * The request, and the response found good last, of handshakes without options of the user's: to
+ * one place they differ by the key alone, and many connections may go there.
  */
 interface Exchange {
   readonly _remote: Remote;
-  /** The request before and behind the key. */
+  /** The request before the key, and behind it. */
   readonly _request: readonly string[];
-  /** The digest of the answer that was found good last. */
+  /** The digest of the response that was verified last. */
   _answer?: string | undefined;
 }
 
@@ -76,19 +76,19 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** What it was made with. */
   declare protected readonly options: HandShakeOptions;
   readonly #numbers: Numbers;
-  /** The fields of the request that was sent: what the answer is judged against. */
+  /** The fields of the request as sent: the response is verified against them. */
   #sent: HeaderList = NO_HEADERS;
   #requestLine: string | undefined;
   #exchange: Exchange | undefined;
-  /** @internal Why the server's answer was refused, while its body is read. */
+  /** @internal The error for a response with another status than 101, while its body is read. */
   declare [REFUSED]: Promise<HandShakeError> | undefined;
-  /** @internal What of permessage-deflate was agreed on. */
+  /** @internal The parameters of permessage-deflate that were negotiated. */
   [DEFLATE]: DeflateParameters | undefined;
 
   /** @throws TypeError or RangeError for headers, protocols or limits that cannot be */
   constructor(remote: Remote, transport: Duplex, options: HandShakeOptions = {}) {
     super();
-    const { host, resource } = made(remote, 'remote', 'resource');
+    const { host, resource } = checkMade(remote, 'remote', 'resource');
     if (!PLAIN.test(resource + host)) throw mustBe('remote', 'visible ASCII', resource + host);
     this.remote = remote;
     this.transport = transport;
@@ -108,10 +108,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     checkHead(composeHead(requestLine, fields));
   }
 
-  /** The whole request head, blank line included. May be awaited for, to sign it with a token. */
+  /** The whole request head, blank line included. May be asynchronous, to fetch a token first. */
   shakeHeaders(): string | Promise<string> {
     // The line may stand in the list that the fields are from.
-    const fields = made(this.requestHeaders(), 'requestHeaders()', 'map');
+    const fields = checkMade(this.requestHeaders(), 'requestHeaders()', 'map');
     return composeHead(this.requestLine(), fields);
   }
 
@@ -131,7 +131,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
       head = isString(composed) ? composed : await composed;
       this.#sent = checkHead(head);
     }
-    tell(this, 'request', head);
+    emitSafely(this, 'request', head);
     this.transport.write(head);
   }
 
@@ -152,31 +152,31 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
         return known ?? read(chunk);
       },
       (cause) => {
-        throw lost(untouched, cause);
+        throw endedEarly(untouched, cause);
       },
     );
-    // Whoever is told may change it, or us.
+    // A listener may change the response, or this handshake.
     const exchange = this.#isOurs ? this.#exchange : undefined;
-    tell(this, 'response', response);
+    emitSafely(this, 'response', response);
     if (!exchange || response !== known) {
-      await this.#judge(response);
+      await this.#verify(response);
       if (exchange) exchange._answer = this.#digest(response._text);
     }
-    // What has been judged is let go of: connections that stay open are many.
-    response._rest();
+    // Verified: what it took is freed, for a handshake lives as long as its connection.
+    response._dropFields();
     this.#sent = NO_HEADERS;
     this.#exchange = undefined;
     return response;
   }
 
-  /** Verifies the response; whoever overrides a step may take their time for it. */
-  async #judge(response: Answer): Promise<void> {
+  /** Verifies the response (RFC 6455 section 4.1); an overridden step may be asynchronous. */
+  async #verify(response: Answer): Promise<void> {
     const steps = this as unknown as Steps;
     try {
       await steps.verifyStatus(response);
     } catch (error) {
       if (!(error instanceof HandShakeError)) throw error;
-      // A refusal comes with its body.
+      // The body of a refusal may tell why.
       throw await (this[REFUSED] = readBody(this.transport, response).then((body) =>
         Object.assign(error, { body }),
       ));
@@ -189,15 +189,18 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     response.extensions = extensions;
   }
 
-  /** What the server makes of our key (RFC 6455 section 4.2.2); asked for several times in a row. */
+  /**
+   * The Accept that answers our key (RFC 6455 section 4.2.2). Kept: it is needed several times in a
+   * row.
+   */
   get #accept(): string {
-    const key = header(this.#sent, KEY) ?? '';
+    const key = fieldValue(this.#sent, KEY) ?? '';
     if (key !== latestKey) latestAccept = digest('sha1', key + GUID);
     latestKey = key;
     return latestAccept;
   }
 
-  /** Whether nobody has a hand in it but us, whose work our tests have checked. */
+  /** Whether nothing of the user's takes part: no option, listener or overridden method. */
   get #isOurs(): boolean {
     return (
       isPlain(this.remote, this.options) &&
@@ -206,30 +209,30 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     );
   }
 
-  /** What to say where nothing is asked for but a connection. */
+  /** The exchange to repeat, where nothing of the user's takes part. */
   #plainExchange(): Exchange | undefined {
     const { remote } = this;
-    // Who made the remote themselves may change it.
+    // A remote that the user made may change: it is not frozen.
     if (!this.#isOurs || !Object.isFrozen(remote)) return undefined;
     if (latest?._remote !== remote) {
       const head = this.shakeHeaders() as string;
-      const key = header(checkHead(head), KEY)!;
+      const key = fieldValue(checkHead(head), KEY)!;
       latest = { _remote: remote, _request: head.split(key) };
     }
     return latest;
   }
 
-  /** The answer, where it is but for our key's part the one that was found good last. */
+  /** The response, where it equals the one verified last but for Accept. */
   #recognize(chunk: Buffer): Answer | undefined {
     const expected = this.#exchange?._answer;
-    // Where much comes behind it, it is read as if it were new: a digest would take longer.
+    // With much behind it, reading it anew takes less time than a digest.
     const text = chunk.length < 4096 && chunk.toString('latin1');
     return expected && text && this.#digest(text) === expected
       ? new Answer(101)._complete(text, NOTHING)
       : undefined;
   }
 
-  /** What stands for an answer, which is not kept: it may hold secrets. */
+  /** Stands for a response, which may hold secrets and is not kept. */
   #digest(text: string): string | undefined {
     const { maxHeadBytes, maxHeadFields } = this.#numbers;
     const halves = text.split(this.#accept);
@@ -263,7 +266,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   protected verifyStatus(response: HandShakeResponse): void {
     const { status } = response;
     if (status !== 101) {
-      throw refusal(
+      throw responseError(
         'STATUS',
         `HTTP ${status} ${response.statusText.slice(0, 80)}, not 101`,
         response,
@@ -275,7 +278,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   protected verifyUpgrade(response: HandShakeResponse): void {
     const fields = response.rawHeaders;
     // The value itself, not one of a list: an empty element beside it is one too many.
-    if (header(fields, 'Upgrade')?.toLowerCase() !== 'websocket') {
+    if (fieldValue(fields, 'Upgrade')?.toLowerCase() !== 'websocket') {
       throw wrongField('UPGRADE', response, 'Upgrade', '"websocket"');
     }
     if (!hasToken(fields, 'Connection', 'upgrade')) {
@@ -286,7 +289,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** @throws {HandShakeError} unless Sec-WebSocket-Accept answers our key, byte for byte */
   protected verifyAccept(response: HandShakeResponse): void {
     const expected = this.#accept;
-    if (header(response.rawHeaders, ACCEPT) !== expected) {
+    if (fieldValue(response.rawHeaders, ACCEPT) !== expected) {
       throw wrongField('ACCEPT', response, ACCEPT, expected);
     }
   }
@@ -296,9 +299,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {HandShakeError} when it was not offered (RFC 6455 section 4.1)
    */
   protected selectSubprotocol(response: HandShakeResponse): string {
-    const chosen = header(response.rawHeaders, PROTOCOL);
+    const chosen = fieldValue(response.rawHeaders, PROTOCOL);
     if (chosen === undefined) return '';
-    const offered = headerTokens(this.#sent, PROTOCOL);
+    const offered = fieldTokens(this.#sent, PROTOCOL);
     if (!offered.includes(chosen)) {
       throw wrongField('SUBPROTOCOL', response, PROTOCOL, `one of ${offered.join()}`);
     }
@@ -311,11 +314,11 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    */
   protected selectExtensions(response: HandShakeResponse): string {
     const { rawHeaders } = response;
-    if (header(rawHeaders, EXTENSIONS) === undefined) return '';
-    const [chosen = '', another] = headerTokens(rawHeaders, EXTENSIONS);
-    const offers = headerTokens(this.#sent, EXTENSIONS);
+    if (fieldValue(rawHeaders, EXTENSIONS) === undefined) return '';
+    const [chosen = '', another] = fieldTokens(rawHeaders, EXTENSIONS);
+    const offers = fieldTokens(this.#sent, EXTENSIONS);
     const offered = offers.join();
-    // Connections to one place agree on the same: they share what it is made of.
+    // Connections to one place agree on the same, and share the object.
     if (agreed[0] !== chosen || agreed[1] !== offered) {
       agreed = [chosen, offered, parseAnswer(chosen, parseOffers(offers))];
     }
@@ -329,7 +332,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
 let agreed: [chosen: string, offers: string, deflate?: DeflateParameters | undefined] = ['', ''];
 
-/** Whether there is nothing of the user's in a request. */
+/** Whether nothing in the request comes from the user's options. */
 const isPlain = (
   { userinfo }: Remote,
   { headers, unionHeader, origin, protocols, compression }: HandShakeOptions,
@@ -340,10 +343,10 @@ const digest = (algorithm: string, text: string): string =>
   load('node:crypto').hash(algorithm, text, 'base64');
 const newKey = (): string => randomBytes(4).toString('base64');
 
-/** All its methods, as they are when they are loaded: whoever puts others in their place is heard. */
+/** Its methods as they were loaded, by which overridden and replaced ones are found out. */
 const OWN = Object.entries(Object.getOwnPropertyDescriptors(HandShake.prototype));
 
-/** The steps that verify, as somebody may have overridden them. */
+/** The steps that verify, as users may override them: asynchronously. */
 type Steps = Record<
   'verifyStatus' | 'verifyUpgrade' | 'verifyAccept',
   (response: HandShakeResponse) => unknown
@@ -354,17 +357,19 @@ type Steps = Record<
   >;
 
 function wrongField(
-  code: Parameters<typeof refusal>[0],
+  code: Parameters<typeof responseError>[0],
   response: HandShakeResponse,
   name: string,
   expected: string,
 ): HandShakeError {
-  const got = describeValue(header(response.rawHeaders, name) ?? '');
-  return refusal(code, `${name} ${got}, not ${expected}`, response);
+  const got = describeValue(fieldValue(response.rawHeaders, name) ?? '');
+  return responseError(code, `${name} ${got}, not ${expected}`, response);
 }
 
-/** Why the transport has ended: a `close` comes with a boolean, or with nothing. */
-function lost(untouched: boolean, cause: unknown): ConnectionError {
+/**
+ * The transport has ended: `cause` is an Error after `error`, a boolean or nothing after `close`.
+ */
+function endedEarly(untouched: boolean, cause: unknown): ConnectionError {
   const why = (cause as Partial<Error> | undefined)?.message;
   const [code, because, options] =
     why === undefined ? (['LOST', ''] as const) : (['RESET', `: ${why}`, { cause }] as const);

@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import { Buffer, clearTimeout, nextTick, setImmediate, setTimeout } from './builtins.js';
-import { refusal, setDeadline } from './connections.js';
+import { closedError, setDeadline } from './connections.js';
 import type { Audience, Connection, MessageListener } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
 import { updateFlow } from './flows.js';
@@ -13,33 +13,35 @@ import type { Message } from './parts.js';
 import { makePieces, pullIterator } from './pieces.js';
 import type { PieceStream, PieceWaiter, PullIterator } from './pieces.js';
 import { PullQueue, type Waiter } from './queues.js';
-import { isString, onAbort, raise } from './values.js';
+import { isString, onAbort, throwLater } from './values.js';
 
-/** With listeners and nobody who pulls, so much is kept for a `receive()` right after opening. */
+/**
+ * With listeners and nobody who pulls, this much is kept, for a `receive()` right after opening.
+ */
 const BACKLOG = 256;
 const BACKLOG_BYTES = 262_144;
 
-/** A message has come: whoever waits gets it, whoever listens is told. */
-export function deliver(c: Connection, message: Message, bytes: number): void {
+/** A message has come: the first who waits gets it, and all who listen are shown it. */
+export function messageReceived(c: Connection, message: Message, bytes: number): void {
   if (c._latecomers) catchUp(c);
   const queue = queueOf(c);
-  if (c._forgetful && queue._waiters._size === 0 && !c._quiet) {
+  if (c._keepsNothing && queue._waiters._size === 0 && !c._listenersWait) {
     // Listeners alone: the common case, and the one that has to be fast.
     if (!show(c, message)) keep(c, message, bytes, false);
     return;
   }
-  const listening = !c._quiet && countListeners(c) > 0;
-  if (queue._offer(message)) arm(c);
-  else if (!listening || !c._forgetful) keep(c, message, bytes, listening);
+  const listening = !c._listenersWait && countListeners(c) > 0;
+  if (queue._offer(message)) armStream(c);
+  else if (!listening || !c._keepsNothing) keep(c, message, bytes, listening);
   if (listening) showWaiting(c, message, 0);
 }
 
-/** What has come before it is open, which listeners are told once it is. */
-export const waiting = (c: Connection): Message[] => c._queue?._items._all() ?? [];
+/** Messages that are kept for those who pull. */
+export const keptMessages = (c: Connection): Message[] => c._queue?._items._all() ?? [];
 
-/** It is open: listeners are told what came meanwhile. */
-export function release(c: Connection, messages: readonly Message[]): void {
-  c._quiet = false;
+/** The connection is open: listeners are shown what came before, and from now on what comes. */
+export function startShowing(c: Connection, messages: readonly Message[]): void {
+  c._listenersWait = false;
   if (messages.length === 0 || !countListeners(c)) return;
   messages.forEach((message, i) => {
     showWaiting(c, message, messages.length - i - 1);
@@ -48,20 +50,20 @@ export function release(c: Connection, messages: readonly Message[]): void {
 }
 
 /** A listener has been attached: it is shown, soon, what still waits. */
-export function attached(
+export function listenerAttached(
   c: Connection,
   audience: Audience,
   listener: MessageListener,
   context: unknown,
   once: boolean,
 ): void {
-  if (countListeners(c) === 1) c._pulled = c._forgetful = false;
-  if (c._quiet) return;
-  const all = waiting(c);
-  // What is shown just now is shown to the next ones all the same, and so is what stands behind it.
+  if (countListeners(c) === 1) c._pulled = c._keepsNothing = false;
+  if (c._listenersWait) return;
+  const all = keptMessages(c);
+  // Not what is still to be shown to all: this listener will be shown it with the others.
   const messages = all.slice(
     0,
-    Math.max(0, all.length - c._behind - (c._next === audience ? 1 : 0)),
+    Math.max(0, all.length - c._yetToShow - (c._nextAudience === audience ? 1 : 0)),
   );
   if (messages.length === 0) return;
   if (!c._latecomers) {
@@ -75,7 +77,7 @@ export function attached(
       try {
         listener.call(context, message, !isString(message));
       } catch (error) {
-        raise(error);
+        throwLater(error);
       }
     }
   });
@@ -86,8 +88,8 @@ export function receive(c: Connection, options?: ReceiveOptions): Promise<Messag
   if (options !== undefined) return receiveWith(c, options);
   const message = poll(c);
   if (message !== undefined) return Promise.resolve(message);
-  return new Promise((_give, _fail) => {
-    pull(c, { _give, _fail });
+  return new Promise((_resolve, _reject) => {
+    pull(c, { _resolve, _reject });
   });
 }
 
@@ -95,17 +97,17 @@ export function receive(c: Connection, options?: ReceiveOptions): Promise<Messag
 export function receivePieces(c: Connection, options: StreamOptions): PieceStream {
   const { maxPayload } = checkKinds(options, STREAM_KINDS);
   const [pieces, waiter] = makePieces(
-    c._numbers.maxQueueBytes,
+    c._numbers,
     maxPayload === undefined ? undefined : numberOption(options, 'maxPayload'),
-    onFull(c),
+    makeOnFull(c),
     () => {
       queueOf(c)._waiters._shift();
       c._streaming = waiter._sink;
-      arm(c);
+      armStream(c);
     },
     () => {
       c._frames.undivert(waiter._sink);
-      leave(c, waiter);
+      stopWaiting(c, waiter);
     },
   );
   pull(c, waiter);
@@ -120,32 +122,33 @@ export const iterate = (c: Connection): PullIterator<Message> =>
       pull(c, waiter);
     },
     (error) => {
-      // A loop ends for one kind of reason only, whatever went wrong before.
-      const closed = error instanceof ConnectionClosed ? error : refusal(c);
+      // The loop throws ConnectionClosed, whatever broke the connection.
+      const closed = error instanceof ConnectionClosed ? error : closedError(c);
       return !(closed instanceof ConnectionClosedOK) && closed;
     },
     (waiter) => {
-      if (waiter) leave(c, waiter);
+      if (waiter) stopWaiting(c, waiter);
     },
   );
 
-/** Nothing more comes: those who wait get what broke it, if something did; later ones a refusal. */
+/**
+ * Nothing more comes: those who wait get what broke the connection, later ones a ConnectionClosed.
+ */
 export function endReceiving(c: Connection): void {
-  c._queue?._end(refusal(c), c._error);
-  c._streaming?.end(c._error ?? refusal(c));
+  c._queue?._end(closedError(c), c._error);
+  c._streaming?.end(c._error ?? closedError(c));
 }
 
 function queueOf(c: Connection): PullQueue<Message> {
   if (!c._queue) {
-    const { maxQueue, maxQueueBytes } = c._numbers;
-    c._queue = new PullQueue(maxQueue, maxQueueBytes, onFull(c));
-    if (c._over) c._queue._end(refusal(c));
+    c._queue = new PullQueue(c._numbers, makeOnFull(c));
+    if (c._callsEnded) c._queue._end(closedError(c));
   }
   return c._queue;
 }
 
-/** What a queue tells when it is full, or has room again. */
-const onFull =
+/** What a queue calls when it is full, and when it has room again. */
+const makeOnFull =
   (c: Connection) =>
   (full: boolean): void => {
     c._fullQueues += full ? 1 : -1;
@@ -158,7 +161,7 @@ function countListeners(c: Connection): number {
   return sum;
 }
 
-/** Tells listeners. Returns whether there were any. */
+/** Shows a message to all listeners. Returns whether there were any. */
 function show(c: Connection, message: Message): boolean {
   let heard = false;
   for (const emitter of c._emitters) heard = showTo(emitter, message) || heard;
@@ -169,20 +172,23 @@ function showTo(emitter: Audience, message: Message): boolean {
   try {
     return emitter.emit('message', message, typeof message !== 'string');
   } catch (error) {
-    raise(error);
+    throwLater(error);
     return true;
   }
 }
 
-/** The same with a message that waits: who is attached meanwhile is shown first what was before it. */
+/**
+ * The same where messages are kept: listeners attached meanwhile first catch up with those before
+ * it.
+ */
 function showWaiting(c: Connection, message: Message, behind: number): void {
-  c._behind = behind;
+  c._yetToShow = behind;
   c._emitters.forEach((emitter, i, emitters) => {
-    c._next = emitters[i + 1];
+    c._nextAudience = emitters[i + 1];
     showTo(emitter, message);
     catchUp(c);
   });
-  c._behind = 0;
+  c._yetToShow = 0;
 }
 
 function keep(c: Connection, message: Message, bytes: number, listening: boolean): void {
@@ -192,72 +198,75 @@ function keep(c: Connection, message: Message, bytes: number, listening: boolean
   if (listening) trim(c);
 }
 
-/** Past a small backlog, what listeners saw and nobody pulls is not kept. */
+/** Keeps no more than a small backlog of what listeners saw and nobody pulls. */
 function trim(c: Connection): void {
   const queue = queueOf(c);
   const { _size: size, _bytes: bytes } = queue._items;
-  if (!c._pulled && (size > BACKLOG || bytes > BACKLOG_BYTES)) abandon(c);
-  // Who pulls gets a turn to do so.
-  if (queue._wasFull) setImmediate(judge, c);
+  if (!c._pulled && (size > BACKLOG || bytes > BACKLOG_BYTES)) dropQueue(c);
+  // Whoever pulls gets a turn to do so before a full queue is dropped.
+  if (queue._wasFull) setImmediate(checkFullQueue, c);
 }
 
-/** Listeners must not wait for ever for those who do not pull what has filled the queue. */
-function judge(c: Connection): void {
-  const ends = c._intended ?? c._ends;
-  // Any other deadline is ours: they are being waited for.
+/**
+ * A full queue stops reading, and with it the listeners: it is dropped where nobody has pulled
+ * since it was last empty or checked.
+ */
+function checkFullQueue(c: Connection): void {
+  const ends = c._closeRequested ?? c._waitingEnds;
+  // Any other deadline is the one set below: whoever pulled is being waited for.
   if ((c._deadline && !ends) || !queueOf(c)._wasFull || !countListeners(c)) return;
   if (c._pulledLately || (c._userPaused && c._pulled)) {
     if (ends) return;
     c._pulledLately = false;
     setDeadline(c, () => {
       c._deadline = undefined;
-      judge(c);
+      checkFullQueue(c);
     });
-  } else abandon(c);
+  } else dropQueue(c);
 }
 
-/** Drops a queue that is full, where listeners have seen it. Returns whether that was so. */
-export function dropSeen(c: Connection): boolean {
+/** Drops a full queue that listeners have seen. Returns whether it did. */
+export function dropSeenQueue(c: Connection): boolean {
   const seen = queueOf(c)._wasFull && countListeners(c) > 0;
-  if (seen) abandon(c);
+  if (seen) dropQueue(c);
   return seen;
 }
 
-function abandon(c: Connection): void {
+function dropQueue(c: Connection): void {
   if (c._everPulled) warnAbandoned();
-  c._forgetful = true;
+  c._keepsNothing = true;
   c._pulled = false;
-  queueOf(c)._forget();
+  queueOf(c)._clear();
 }
 
 function poll(c: Connection): Message | undefined {
-  pulls(c);
+  notePull(c);
   return c._queue?._poll();
 }
 
 function pull(c: Connection, waiter: Waiter<Message>): void {
-  pulls(c);
+  notePull(c);
   queueOf(c)._wait(waiter);
-  arm(c);
+  armStream(c);
 }
 
-function pulls(c: Connection): void {
+function notePull(c: Connection): void {
   c._pulled = c._everPulled = c._pulledLately = true;
-  c._forgetful = false;
+  c._keepsNothing = false;
 }
 
-function leave(c: Connection, waiter: Waiter<Message>): void {
+function stopWaiting(c: Connection, waiter: Waiter<Message>): void {
   queueOf(c)._waiters._remove(waiter);
-  arm(c);
+  armStream(c);
 }
 
 /**
- * Lets the head of a message reach a stream whose turn it is: until our Close frame has gone out, for
- * what begins to come behind that is dropped.
+ * Has the message under way, or else the next one, go to the stream that is first in line, if one
+ * is. Not once our Close frame has gone out: messages that begin behind it are dropped.
  */
-export function arm(c: Connection): void {
+export function armStream(c: Connection): void {
   const waiter: PieceWaiter | undefined = c._queue?._waiters._peek();
-  if (waiter?._sink) c._frames[c._sent ? 'undivert' : 'divert'](waiter._sink);
+  if (waiter?._sink) c._frames[c._closeSent ? 'undivert' : 'divert'](waiter._sink);
 }
 
 function catchUp(c: Connection): void {
@@ -276,30 +285,30 @@ function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
     numberOption({ timeout }, 'timeout');
     signal?.throwIfAborted();
     let timer: NodeJS.Timeout | undefined;
-    const settle = (): void => {
+    const cleanUp = (): void => {
       clearTimeout(timer);
-      forget();
+      stopListening();
     };
     const waiter: Waiter<Message> = {
-      _give(message) {
-        settle();
+      _resolve(message) {
+        cleanUp();
         resolve(text === undefined ? message : convert(message, text));
       },
-      _fail(error) {
-        settle();
+      _reject(error) {
+        cleanUp();
         reject(error);
       },
     };
-    const giveUp = (error: unknown): void => {
-      leave(c, waiter);
-      waiter._fail(error);
+    const failWaiter = (error: unknown): void => {
+      stopWaiting(c, waiter);
+      waiter._reject(error);
     };
-    const forget = onAbort(signal, () => {
-      giveUp(signal?.reason);
+    const stopListening = onAbort(signal, () => {
+      failWaiter(signal?.reason);
     });
     if (timeout !== undefined) {
       timer = setTimeout(() => {
-        giveUp(new TimeoutError(`no message came within ${timeout} ms`, 'receive', 'open'));
+        failWaiter(new TimeoutError(`no message came within ${timeout} ms`, 'receive', 'open'));
       }, timeout);
     }
     pull(c, waiter);

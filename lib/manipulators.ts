@@ -21,7 +21,7 @@ import {
 import { drained, send } from './outboxes.js';
 import type { CloseInfo, ControlData, Message, SendData } from './parts.js';
 import type { PieceStream } from './pieces.js';
-import { attempt, made } from './values.js';
+import { checkMade, promiseTry } from './values.js';
 
 /** What {@link Converse} emits. */
 export interface ConverseEvents {
@@ -50,7 +50,7 @@ export interface ConverseParts {
 }
 
 /**
- * Talks on a connection that is open: sends, receives, answers pings, and closes. Usually made by
+ * Talks on an open connection: sends, receives, answers pings, and closes. Usually made by
  * {@link AioWebSocket}, and found at its `manipulator`.
  */
 export class Converse extends MessageEmitter<ConverseEvents> {
@@ -68,7 +68,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     const numbers = checkOptions(options);
     const core = parts._core ?? new Core(numbers);
     super(core);
-    this.transport = made(transport, 'transport', 'write');
+    this.transport = checkMade(transport, 'transport', 'write');
     core._emitters = [this, ...core._emitters];
     core._transport = transport;
     core._numbers = numbers;
@@ -76,7 +76,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     if (parts._core) return;
     // One that nobody but this Converse knows.
     core._state = SocketState.opened;
-    core._quiet = false;
+    core._listenersWait = false;
     core._frames = new Frames(core, options);
     start(core, parts.head);
   }
@@ -90,10 +90,10 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * Sends one message: a string as text, anything else as binary; an iterable's items as the
    * fragments of one message. Bytes are copied: they may be reused at once.
    * @returns resolves once it is buffered below the high-water mark, else at the next `drain`
-   * @throws {TypeError} for anything else, and for text that is not UTF-8; RangeError for a `code` that
-   * is none of a message's; InvalidStateError for a piece with nothing to continue; FrameError
-   * (`ERR_FRAME_SOURCE`) for an iterable that fails; {@link ConnectionClosed}, or what broke it, when
-   * the connection ends first
+   * @throws {TypeError} for anything else, and for text that is not UTF-8; RangeError for a `code`
+   * that is none of a message's; InvalidStateError for a piece with nothing to continue; FrameError
+   * (`ERR_FRAME_SOURCE`) for an iterable that fails; {@link ConnectionClosed}, or what broke it,
+   * when the connection ends first
    */
   send(data: SendData, options?: SendOptions): Promise<void> {
     return send(coreOf(this), data, options);
@@ -102,8 +102,9 @@ export class Converse extends MessageEmitter<ConverseEvents> {
   /**
    * The next message, in order of arrival. Messages that came before the connection closed are
    * still given.
-   * @throws {ConnectionClosed} when there is none and none will come; who waits then gets what broke
-   * the connection; TimeoutError after `timeout`; `signal.reason`; TypeError or RangeError for options
+   * @throws {ConnectionClosed} when there is none and none will come; a call that waits when the
+   * connection breaks rejects with what broke it; TimeoutError after `timeout`; `signal.reason`;
+   * TypeError or RangeError for options
    */
   receive(options: ReceiveOptions & { text: true }): Promise<string>;
   receive(options: ReceiveOptions & { text: false }): Promise<Buffer>;
@@ -123,7 +124,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
 
   /**
    * Messages, until the connection closes; leaving the loop does not close it.
-   * @throws {ConnectionClosed} from the loop, after any end but 1000, 1001 and an empty Close (1005)
+   * @throws {ConnectionClosed} from the loop, after any end but 1000, 1001 and an empty Close
+   * (1005)
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
     return iterate(coreOf(this));
@@ -144,7 +146,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * Sends a pong that nobody asked for: a one-way sign of life (RFC 6455 section 5.5.3).
    * @param data at most 125 bytes
    * @returns resolves as that of {@link send} does
-   * @throws {ConnectionClosed} when the connection ends first; TypeError or RangeError for wrong data
+   * @throws {ConnectionClosed} when the connection ends first; TypeError or RangeError for wrong
+   * data
    */
   pong(data: ControlData = ''): Promise<void> {
     const c = coreOf(this);
@@ -163,7 +166,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * @throws {TypeError} or RangeError for a code or reason that no Close frame may carry
    */
   close(code = 1000, reason = ''): Promise<CloseInfo> {
-    return attempt(() => {
+    return promiseTry(() => {
       checkClose(code, reason);
       close(coreOf(this), code, reason);
       return this.closed;

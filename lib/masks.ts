@@ -4,16 +4,17 @@
  */
 import { Buffer } from './builtins.js';
 import { randomWord } from './random.js';
+import { noop } from './values.js';
 import { SLAB_SIZE, SLABS, wasm, type Wasm } from './wasm.js';
 
-/** Bytes of a slab of its own, at least: room for a few frames more. */
+/** Least bytes of a slab outside the pool: room for a few more frames. */
 const SMALL_SLAB = 1024;
 
 /** A piece of memory to pack frames into. */
 export interface Slab {
-  readonly _bytes: Buffer;
-  /** Bytes packed in it, once that is done. */
-  _used: number;
+  readonly _buffer: Buffer;
+  /** Bytes packed in it; set when it leaves its Output. */
+  _length: number;
   /** Where it is in WebAssembly's memory, or -1. */
   readonly _address: number;
   /** Gives the slab back: nothing may read or write it any more. */
@@ -23,7 +24,7 @@ export interface Slab {
 /** A masking key, fresh for every frame (RFC 6455 section 10.3), little-endian. */
 export const maskingKey = randomWord;
 
-/** Masks or unmasks `length` bytes of `data` from `at`, in place; the portable way. */
+/** Masks or unmasks `length` bytes of `data` from `at`, in place, without WebAssembly. */
 export function maskBytes(data: Uint8Array, at: number, length: number, key: number): void {
   const end = at + length;
   let turning = key;
@@ -46,13 +47,13 @@ export function maskBytes(data: Uint8Array, at: number, length: number, key: num
 
 /** Masks `length` bytes of a slab from `at`, in place. */
 export function maskSlab(slab: Slab, at: number, length: number, key: number): void {
-  if (slab._address < 0) maskBytes(slab._bytes, at, length, key);
+  if (slab._address < 0) maskBytes(slab._buffer, at, length, key);
   else maskInMemory(slab._address + at, slab._address + at, length, key);
 }
 
 /**
- * Puts payloads, which lie one behind the other behind `end`, into the frames from `at` to `end`,
- * which have their headers; masked. For a slab in WebAssembly's memory.
+ * Copies payloads, which lie one after another behind `end`, into the frames from `at` to `end`,
+ * which have their headers, and masks them. For a slab in WebAssembly's memory only.
  */
 export function fillSlab({ _address: address }: Slab, at: number, end: number): void {
   fillInMemory(address + at, address + end, address + end);
@@ -63,22 +64,22 @@ let maskInMemory: Wasm['mask'];
 let pool: Slab[] | undefined;
 
 /**
- * Takes a slab from the process's pool. When every shared one waits for a slow kernel it costs
- * memory of its own, with room for at least `size` bytes.
+ * Takes a slab from the process's pool. When all of those wait for a slow kernel, it has memory of
+ * its own, with room for at least `size` bytes.
  */
 export function takeSlab(size: number): Slab {
   pool ??= makePool();
   return (
     pool.pop() ?? {
-      _bytes: Buffer.allocUnsafeSlow(Math.max(size, SMALL_SLAB)),
-      _used: 0,
+      _buffer: Buffer.allocUnsafeSlow(Math.max(size, SMALL_SLAB)),
+      _length: 0,
       _address: -1,
-      _free: () => undefined,
+      _free: noop,
     }
   );
 }
 
-/** Slabs that nobody has taken. */
+/** How many slabs the pool has left. */
 export const slabsLeft = (): number => pool?.length ?? 0;
 
 /** Both ways of masking rely on little-endian words, as all machines have that Node runs on. */
@@ -88,10 +89,10 @@ function makePool(): Slab[] {
   return Array.from({ length: SLABS }, (_, index) => {
     const address = found ? index * SLAB_SIZE : -1;
     const slab: Slab = {
-      _bytes: found
+      _buffer: found
         ? Buffer.from(found.memory.buffer, address, SLAB_SIZE)
         : Buffer.allocUnsafeSlow(SLAB_SIZE),
-      _used: 0,
+      _length: 0,
       _address: address,
       _free: () => pool?.push(slab),
     };

@@ -1,14 +1,14 @@
 /**
- * What permessage-deflate is offered with, and what the server may answer (RFC 7692 section 7.1).
+ * The parameters of permessage-deflate: the offer, and the server's answer (RFC 7692 section 7.1).
  * @packageDocumentation
  */
 import { mustBe, trimField } from './values.js';
 
-/** What was agreed on. */
+/** The parameters that were negotiated. */
 export interface DeflateParameters {
-  /** Whether the server keeps no window from message to message. */
+  /** Whether the server keeps no window from message to message: `server_no_context_takeover`. */
   readonly serverForgets?: boolean | undefined;
-  /** Whether we keep none. */
+  /** Whether we keep none: `client_no_context_takeover`. */
   readonly clientForgets?: boolean | undefined;
   /** Bits of the server's window, 8 to 15. */
   readonly serverBits: number;
@@ -16,35 +16,35 @@ export interface DeflateParameters {
   readonly clientBits: number;
 }
 
-/** Those that stand in an offer, or in the answer to it. */
+/** Those written in an offer, or in the answer to it. */
 type Written = Partial<DeflateParameters>;
 
 /** What `compression: { … }` takes. */
 export interface CompressionOptions {
   /**
-   * Asks the server to forget between messages: less memory, less compression.
+   * Asks the server to keep no window from message to message: less memory, less compression.
    * @default false
    */
   serverNoContextTakeover?: boolean | undefined;
   /**
-   * Tells the server that we forget between messages.
+   * Tells the server that we keep no window from message to message.
    * @default false
    */
   clientNoContextTakeover?: boolean | undefined;
   /**
-   * Asks the server for a window of at most 2 to this many bytes, 8 to 15.
+   * Asks the server for a window of at most 2 to the power of this many bytes, 8 to 15.
    * @default 15
    */
   serverMaxWindowBits?: number | undefined;
   /**
-   * Bounds our window to 2 to this many bytes, 8 to 15; `true` leaves it to the server, `false`
-   * leaves it out of the offer.
+   * Bounds our window to 2 to the power of this many bytes, 8 to 15; `true` leaves it to the
+   * server, `false` leaves it out of the offer.
    * @default true
    */
   clientMaxWindowBits?: number | boolean | undefined;
   /**
    * Bytes below which a message goes out as it is.
-   * @default 1024 where we forget between messages, else 0
+   * @default 1024 where we keep no window from message to message, else 0
    */
   threshold?: number | undefined;
   /**
@@ -59,7 +59,7 @@ export interface CompressionOptions {
   memLevel?: number | undefined;
 }
 
-/** What the names of the handshake's own fields begin with. */
+/** The beginning of all field names of RFC 6455. */
 export const SEC = 'Sec-WebSocket-';
 /** The field that offers extensions, and tells those chosen. */
 export const EXTENSIONS = `${SEC}Extensions`;
@@ -71,7 +71,7 @@ const MAX_BITS = '_max_window_bits';
 const PARAMETER =
   /^(server|client)_(?:no_context_takeover|(max_window_bits)(?:[\t ]*=[\t ]*(?:([89]|1[0-5])|"(\\?[89]|\\?1\\?[0-5])"))?)$/;
 
-/** The offer that the options ask for. */
+/** The offer that the options ask for, as the field carries it. */
 export function offerOf(options: CompressionOptions): string {
   const { clientMaxWindowBits: bits = true, serverMaxWindowBits: serverBits = 15 } = options;
   return [
@@ -97,7 +97,7 @@ function parse(element: string, isAnswer: boolean): Written | undefined {
     const [, side, isBits, bare, quoted] = PARAMETER.exec(parameter) ?? [];
     const bits = bare ?? quoted?.replaceAll('\\', '');
     const key = `${side}${isBits ? 'Bits' : 'Forgets'}`;
-    // Only we may leave the number out: then any will do.
+    // Only in our offer, for our window, may the number be left out: any will do.
     if (!side || key in found || (isBits && !bits && (isAnswer || side === 'server'))) {
       return undefined;
     }

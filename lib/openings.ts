@@ -1,11 +1,11 @@
 /**
- * One attempt to open a connection, which can end in its middle.
+ * One attempt to open a connection, which can be ended at any step.
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
 import { TimeoutError, type Phase } from './exceptions.js';
 import { Alarm } from './timers.js';
-import { onAbort } from './values.js';
+import { noop, onAbort } from './values.js';
 
 /** What bounds an attempt: its time, the caller's signal, and our own change of mind. */
 export class OpeningAttempt {
@@ -14,31 +14,31 @@ export class OpeningAttempt {
   _controller: AbortController | undefined;
   _phase: Phase = 'dns';
   _transport: Duplex | undefined;
-  /** Why it has ended. */
+  /** Why it has been ended; set at the first cause. */
   _reason: [reason: unknown] | undefined;
-  /** Ends the step that is awaited. */
+  /** Rejects what `_race()` gave. */
   _reject: ((reason: unknown) => void) | undefined;
-  /** Whether the caller wanted the end: then it is no failure. */
-  _wanted = false;
-  _forget: (() => void) | undefined;
+  /** Whether the caller ended it: then no `error` is emitted. */
+  _abortedByCaller = false;
+  _stopListening: (() => void) | undefined;
 
   /**
    * @param timeout milliseconds for everything from DNS to the end of the handshake; 0: no limit
-   * @param held whether the process lives on for it
+   * @param hasRef whether the process lives on for its timer
    */
-  constructor(timeout: number, held: boolean, callerSignal?: AbortSignal) {
+  constructor(timeout: number, hasRef: boolean, callerSignal?: AbortSignal) {
     this._timeout = timeout;
-    if (timeout > 0) this._alarm = new Alarm(this, onTimeout, timeout, held);
+    if (timeout > 0) this._alarm = new Alarm(this, onTimeout, timeout, hasRef);
     if (callerSignal) {
-      const giveUp = (): void => {
-        this._giveUp(callerSignal.reason);
+      const onCallerAbort = (): void => {
+        this._abortForCaller(callerSignal.reason);
       };
-      this._forget = onAbort(callerSignal, giveUp);
-      if (callerSignal.aborted) giveUp();
+      this._stopListening = onAbort(callerSignal, onCallerAbort);
+      if (callerSignal.aborted) onCallerAbort();
     }
   }
 
-  /** For those who open a transport in their own way; made when asked for. */
+  /** For users who override `openTransport()`; made when asked for. */
   get _abortSignal(): AbortSignal {
     if (!this._controller) {
       this._controller = new AbortController();
@@ -47,7 +47,7 @@ export class OpeningAttempt {
     return this._controller.signal;
   }
 
-  /** It has come so far. */
+  /** It has reached this phase. */
   _onPhase(phase: Phase): void {
     this._phase = phase;
   }
@@ -55,27 +55,27 @@ export class OpeningAttempt {
   /** There is a transport, which is destroyed with the attempt. */
   _onTransport(transport: Duplex): void {
     this._transport = transport;
-    // Its fate is told by its readers; without a listener it would end the process.
-    if (transport.listenerCount('error') === 0) transport.on('error', ignore);
+    // Whoever reads it learns of its errors; without any listener they would end the process.
+    if (transport.listenerCount('error') === 0) transport.on('error', noop);
     if (this._reason) transport.destroy();
   }
 
-  /** The caller wants no connection any more. */
-  _giveUp(reason: unknown): void {
-    this._wanted = true;
+  /** The caller no longer wants a connection. */
+  _abortForCaller(reason: unknown): void {
+    this._abortedByCaller = true;
     this._abort(reason);
   }
 
   /** Ends the attempt: what is awaited rejects with the reason. */
   _abort(reason: unknown): void {
     this._reason ??= [reason];
-    this._reject?.(this._reason[0]);
+    this._reject?.(reason);
     this._controller?.abort(reason);
     this._transport?.destroy();
   }
 
-  /** Waits for what is done, but not beyond the attempt's end. */
-  _bound<T>(work: Promise<T>): Promise<T> {
+  /** Settles as `work` does, or rejects once the attempt is ended. */
+  _race<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject: (reason: unknown) => void) => {
       this._reject = reject;
       work.then(resolve, reject);
@@ -83,15 +83,15 @@ export class OpeningAttempt {
     });
   }
 
-  /** Between two steps. @throws the reason, once the attempt has ended */
-  _check(): void {
+  /** To be called between two steps. @throws the reason, once the attempt has been ended */
+  _throwIfEnded(): void {
     if (this._reason) throw this._reason[0];
   }
 
-  /** It has come to its end: nothing of it is left behind. */
-  _end(): void {
+  /** The attempt is over: its timer and its listener go. */
+  _cleanUp(): void {
     this._alarm?._clear();
-    this._forget?.();
+    this._stopListening?.();
   }
 }
 
@@ -100,5 +100,3 @@ function onTimeout(attempt: OpeningAttempt): void {
   const message = `opening took longer than ${timeout} ms (timeout), in phase ${phase}`;
   attempt._abort(new TimeoutError(message, 'open', phase));
 }
-
-const ignore = (): void => undefined;

@@ -20,7 +20,7 @@ export type TlsOptions = Omit<
   'host' | 'port' | 'path' | 'socket' | 'lookup' | 'timeout' | 'onread' | 'allowHalfOpen'
 >;
 
-/** Bounds on what a peer may make this side keep. Checked before memory is spent. */
+/** Limits on the memory that a peer can make this side spend; checked before it is. */
 export interface LimitOptions {
   /**
    * Most bytes of one message, after inflation; one more fails the connection with 1009.
@@ -129,11 +129,15 @@ export interface TransportOptions {
    * @default true for wss
    */
   ssl?: boolean | TlsOptions | undefined;
-  /** Resolves host names, as `dns.lookup` does: gives one address, or a list. @default `dns.lookup` */
+  /**
+   * Resolves host names, as `dns.lookup` does: gives one address, or a list. @default `dns.lookup`
+   */
   lookup?: LookupFunction | undefined;
   /** IP version: 4, 6, or 0 for both. @default 0 */
   family?: 0 | 4 | 6 | undefined;
-  /** The local IP address to connect from; looked at when connecting. @default the system's choice */
+  /**
+   * The local IP address to connect from; looked at when connecting. @default the system's choice
+   */
   localAddress?: string | undefined;
 }
 
@@ -184,7 +188,7 @@ export interface StreamOptions {
   maxPayload?: number | undefined;
 }
 
-/** Most milliseconds of Node's timers. */
+/** The longest delay of Node's timers, in milliseconds. */
 export const LONGEST_TIMER = 2_147_483_647;
 
 /** Options with a number: the default, the least and the most. */
@@ -228,13 +232,13 @@ export function numberOption(options: NumberOptions, name: keyof Numbers): numbe
 /** One object for all connections that have no numbers of their own. */
 let defaults: Numbers | undefined;
 
-/** All of {@link numberOption}. */
+/** All options with a number, as {@link numberOption} gives each. */
 const numberOptions = (options: NumberOptions): Numbers =>
   Object.fromEntries(
     Object.keys(NUMBERS).map((name) => [name, numberOption(options, name as keyof Numbers)]),
   ) as Numbers;
 
-/** What options must be, by name, in words; anything else is looked at elsewhere. */
+/** What each option must be, in words; what has no words is checked elsewhere. */
 type Kinds = Readonly<Record<string, unknown>>;
 
 const KINDS: Kinds = {
@@ -252,7 +256,7 @@ const KINDS: Kinds = {
   handShake: 'function',
 };
 
-/** Those that Frames takes. */
+/** The options of Frames. */
 export const FRAMES_KINDS: Kinds = { ...KINDS, extension: 0 };
 
 const COMPRESSION_KINDS: Kinds = {
@@ -265,13 +269,13 @@ const COMPRESSION_KINDS: Kinds = {
   memLevel: 'integer from 1 to 9',
 };
 
-/** Those of calls. */
+/** The options of calls. */
 export const SEND_KINDS: Kinds = { fin: 'a boolean', compress: 'a boolean', code: 0 };
 export const STREAM_KINDS: Kinds = { maxPayload: 0 };
 export const SIGNAL_KINDS: Kinds = { signal: 'an AbortSignal' };
 export const RECEIVE_KINDS: Kinds = { text: 'a boolean', timeout: 0, ...SIGNAL_KINDS };
 
-/** Whether a value is of one of the kinds: types, ranges, or numbers and booleans as they print. */
+/** Whether a value is of one of the kinds: a type, a range, or a number or boolean as it prints. */
 const isOf = (kinds: string, value: unknown): boolean =>
   kinds.includes(typeOf(value)) ||
   kinds.split(' or ').some((kind) => {
@@ -279,7 +283,10 @@ const isOf = (kinds: string, value: unknown): boolean =>
     return kind === describeValue(value) || isWithin(value, least!, most!);
   });
 
-/** A Map, or Headers, has its entries elsewhere than an object has its fields; a signal has none. */
+/**
+ * The type as KINDS has it; `?` for a Map or Headers, whose entries are no properties, and for
+ * null.
+ */
 function typeOf(value: unknown): string {
   if (typeof value !== 'object') return typeof value;
   if (Array.isArray(value)) return 'array';
@@ -288,8 +295,9 @@ function typeOf(value: unknown): string {
 }
 
 /**
- * Checks names, and values of a kind that is told in words. What an object inherits is no option.
- * @returns the options, in an object of their own
+ * Checks the names, and the values whose kind is told in words. Inherited properties are no
+ * options.
+ * @returns a copy of the options
  * @throws TypeError
  */
 export function checkKinds<T extends object>(options: T, known: Kinds, where = ''): T {
@@ -303,7 +311,7 @@ export function checkKinds<T extends object>(options: T, known: Kinds, where = '
     const kinds = known[name];
     if (value !== undefined && isString(kinds) && !isOf(kinds, value)) {
       // Text in place of fields may hold secrets: it is not shown.
-      const isText = isString(value) && /object|array/.test(kinds);
+      const isText = isString(value) && /^(array|object)/.test(kinds);
       throw mustBe(where + name, kinds, isText ? Object(value) : value);
     }
   }
@@ -312,7 +320,7 @@ export function checkKinds<T extends object>(options: T, known: Kinds, where = '
 
 /**
  * Checks names and values, once, at the edge.
- * @returns those that are numbers, or their defaults
+ * @returns all options with a number, or their defaults
  * @throws TypeError or RangeError
  */
 export function checkOptions(options: NumberOptions & HandShakeOptions, kinds = KINDS): Numbers {

@@ -4,12 +4,13 @@
  */
 import { Buffer, isUtf8, NOTHING } from './builtins.js';
 import { writeFrame } from './compressors.js';
-import { crowded, isOver, quietly, refusal, sendable } from './connections.js';
-import type { Connection, Settler, Source } from './connections.js';
+import { closedError, crowded, isEnding, quietly, rejectLate, sendable } from './connections.js';
+import type { Connection, Source } from './connections.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
 import { checkKinds, SEND_KINDS, type SendOptions } from './options.js';
 import type { SendData } from './parts.js';
+import type { Waiter } from './queues.js';
 import { SendQueue } from './sends.js';
 import { checkUtf8 } from './utf8.js';
 import { bytesOf, isFunction, isString, mustBe, wrongType, wrongValue } from './values.js';
@@ -17,10 +18,10 @@ import { bytesOf, isFunction, isString, mustBe, wrongType, wrongValue } from './
 /** A message, or a piece of one, that is at hand. */
 type Piece = string | Buffer | Blob;
 
-const DONE = Promise.resolve();
+const RESOLVED = Promise.resolve();
 
 /** Whether a message can go out now, without waiting for others. */
-const isIdle = (c: Connection): boolean => !c._order?._slots._size;
+const isIdle = (c: Connection): boolean => !c._sendQueue?._slots._size;
 
 /** Sends a message, whole or in pieces; settles once there is room for more. */
 export function send(c: Connection, data: SendData, options?: SendOptions): Promise<void> {
@@ -30,7 +31,7 @@ export function send(c: Connection, data: SendData, options?: SendOptions): Prom
       const isText = typeof data === 'string';
       const message = isText ? data : bytesOf(data);
       const code = isText ? DataFrames.text : DataFrames.binary;
-      if (message !== undefined) return inTurn(c, writeFrame(c, true, code, message));
+      if (message !== undefined) return settleFrame(c, writeFrame(c, true, code, message));
     }
     return sendAny(c, data, options);
   } catch (error) {
@@ -40,36 +41,43 @@ export function send(c: Connection, data: SendData, options?: SendOptions): Prom
 
 /** Resolves once there is room. */
 export function drained(c: Connection): Promise<void> {
-  if (!c._drains && !crowded(c)) return DONE;
+  if (!c._drainWaiters && !crowded(c)) return RESOLVED;
   return quietly(
-    new Promise((resolve, reject) => {
-      (c._drains ??= []).push({ _resolve: resolve, _reject: reject });
+    new Promise((_resolve, _reject) => {
+      (c._drainWaiters ??= []).push({ _resolve, _reject });
     }),
   );
 }
 
-/** Bytes have been taken. Tells whether senders waited for it, and have room now. */
-export function relieve(c: Connection): boolean {
-  const relieved = c._drains;
-  if (!relieved || crowded(c)) return false;
-  c._drains = undefined;
-  for (const { _resolve } of relieved) _resolve();
+/**
+ * Bytes have been taken: where there is room now, senders go on. Returns whether any had waited.
+ */
+export function resolveDrains(c: Connection): boolean {
+  const waiters = c._drainWaiters;
+  if (!waiters || crowded(c)) return false;
+  c._drainWaiters = undefined;
+  for (const { _resolve } of waiters) _resolve();
   return true;
 }
 
-/** Nothing can be sent any more: those who wait get what broke the connection, or how it was closed. */
+/**
+ * Nothing more can be sent: those who wait are rejected with what broke or closed the connection.
+ */
 export function endSending(c: Connection): void {
-  const settlers = [...(c._drains ?? []), ...(c._waiting ?? []), ...(c._pings ?? [])];
+  const waiters = [...(c._drainWaiters ?? []), ...(c._queuedSends ?? []), ...(c._pings ?? [])];
   const sources = c._sources ?? [];
-  c._drains = c._waiting = c._pings = c._sources = undefined;
-  c._order?._forget();
-  for (const { _reject } of settlers) _reject(c._error ?? refusal(c));
-  sources.forEach(endSource);
+  c._drainWaiters = c._queuedSends = c._pings = c._sources = undefined;
+  c._sendQueue?._clear();
+  for (const { _reject } of waiters) _reject(c._error ?? closedError(c));
+  sources.forEach(returnSource);
 }
 
-/** A frame that takes its time holds back what comes later. */
-function inTurn(c: Connection, working: void | Promise<void>): Promise<void> {
-  return working ? enter(c, () => working) : drained(c);
+/**
+ * Settles once a frame is written and there is room; one that takes its time holds back later
+ * sends.
+ */
+function settleFrame(c: Connection, writing: void | Promise<void>): Promise<void> {
+  return writing ? enqueue(c, () => writing) : drained(c);
 }
 
 function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Promise<void> {
@@ -79,19 +87,19 @@ function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Prom
   }
   const message = wholeData(data);
   const source = message === undefined ? sourceOf(data) : undefined;
-  if (!sendable(c)) return quietly(Promise.reject(refusal(c)));
-  const inPieces = c._order?._inPieces;
+  if (!sendable(c)) return rejectLate(c);
+  const inPieces = c._sendQueue?._inPieces;
   const goesOn = code === DataFrames.cont || !!(fin !== undefined && inPieces);
   if (source) {
     if (fin !== undefined || goesOn) {
       throw wrongType('an iterable is a whole message: fin and cont are for pieces');
     }
-    return enter(c, () => sendPieces(c, source(), code, compress));
+    return enqueue(c, () => sendPieces(c, source(), code, compress));
   }
   if (goesOn && !inPieces) {
     throw new InvalidStateError('there is no message to continue: begin one with fin: false');
   }
-  if (goesOn && code && code !== (c._tail ? DataFrames.text : DataFrames.binary)) {
+  if (goesOn && code && code !== (c._textTail ? DataFrames.text : DataFrames.binary)) {
     throw mustBe('code', "the message's", code, wrongValue);
   }
   const open = goesOn || fin === false ? fin === false : undefined;
@@ -110,10 +118,14 @@ function sendPiece(
   const opcode = opcodeOf(message, code);
   const isText = opcode === DataFrames.text;
   if (!whole) {
-    c._tail = textTail(opcode > 0 ? (isText ? NOTHING : undefined) : c._tail, message, !open);
+    c._textTail = textTail(
+      opcode > 0 ? (isText ? NOTHING : undefined) : c._textTail,
+      message,
+      !open,
+    );
   } else if (isText) requireText(message);
   if (whole && isIdle(c) && !(message instanceof Blob)) {
-    return inTurn(c, writeFrame(c, true, opcode, message, compress));
+    return settleFrame(c, writeFrame(c, true, opcode, message, compress));
   }
   // What waits for its turn is copied: the caller may reuse its memory.
   const kept = Buffer.isBuffer(message) ? Buffer.from(message) : message;
@@ -126,35 +138,36 @@ function sendPiece(
       return writeFrame(c, !open, opcode, bytes, compress);
     });
   };
-  return enter(c, write, open);
+  return enqueue(c, write, open);
 }
 
-/** Runs in its turn; settles once there is room. */
-function enter(c: Connection, work: () => void | Promise<void>, open?: boolean): Promise<void> {
+/** Runs `work` behind the sends before it; settles once there is room. */
+function enqueue(c: Connection, work: () => void | Promise<void>, open?: boolean): Promise<void> {
   let resolve!: () => void;
   let reject!: (error: unknown) => void;
   const entered = new Promise<void>((...both) => {
     [resolve, reject] = both;
   });
-  const settler: Settler = {
+  const waiter: Waiter<void> = {
     _resolve: resolve,
-    // With the connection: nobody need look. What is wrong with the data is not silenced.
+    // Where the connection ended, nobody need handle it. What is wrong with the data is not
+    // silenced.
     _reject: (error) => {
       void quietly(entered);
       reject(error);
     },
   };
-  (c._waiting ??= new Set()).add(settler);
+  (c._queuedSends ??= new Set()).add(waiter);
   const succeed = (): void => {
-    if (c._waiting?.delete(settler)) drained(c).then(resolve, settler._reject);
+    if (c._queuedSends?.delete(waiter)) drained(c).then(resolve, waiter._reject);
   };
   const fail = (cause: unknown): void => {
-    c._waiting?.delete(settler);
-    // What follows a piece would go on with a message that lacks it.
+    c._queuedSends?.delete(waiter);
+    // Without this piece the message under way cannot be completed.
     const error = open === undefined ? cause : incomplete(c, cause);
-    (c._begun ? settler._reject : reject)(error);
+    (c._ending ? waiter._reject : reject)(error);
   };
-  (c._order ??= new SendQueue())._add(() => {
+  (c._sendQueue ??= new SendQueue())._add(() => {
     try {
       const working = work();
       if (working) return working.then(succeed, fail);
@@ -167,9 +180,9 @@ function enter(c: Connection, work: () => void | Promise<void>, open?: boolean):
   return entered;
 }
 
-/** A message that cannot be completed takes the connection with it. Returns what to tell of that. */
+/** A message that cannot be completed fails the connection. Returns the error for its sender. */
 function incomplete(c: Connection, cause: unknown): unknown {
-  if (isOver(c)) return cause;
+  if (isEnding(c)) return cause;
   const error = new FrameError(
     'ERR_FRAME_SOURCE',
     `a message could not be completed: ${String(cause)}`,
@@ -180,7 +193,10 @@ function incomplete(c: Connection, cause: unknown): unknown {
   return error;
 }
 
-/** Each item is a fragment that goes out as soon as it is there; an empty one ends the message. */
+/**
+ * Sends each item as a fragment as soon as it is there; an empty final fragment ends the message
+ * (RFC 6455 section 5.4).
+ */
 async function sendPieces(
   c: Connection,
   source: Source,
@@ -204,22 +220,22 @@ async function sendPieces(
       await drained(c);
     }
     textTail(left, NOTHING, true);
-    // It may have been asked for its end while the connection ended: nothing follows a Close frame.
+    // The connection may have ended while the source was asked: nothing follows a Close frame.
     checkOpen(c);
     if (begun) await writeFrame(c, true, DataFrames.cont, NOTHING);
     c._sources?.delete(source);
   } catch (cause) {
-    if (c._sources?.delete(source)) endSource(source);
-    // Where nothing has gone out the connection need not suffer for it.
+    if (c._sources?.delete(source)) returnSource(source);
+    // Where nothing has gone out, only this call fails.
     throw begun ? incomplete(c, cause) : cause;
   }
 }
 
 function checkOpen(c: Connection): void {
-  if (isOver(c)) throw refusal(c);
+  if (isEnding(c)) throw closedError(c);
 }
 
-/** A message that is at hand as a whole. */
+/** Data that is a whole message, or a piece; undefined for anything else, such as an iterable. */
 const wholeData = (data: unknown): Piece | undefined =>
   isString(data) || data instanceof Blob ? data : bytesOf(data);
 
@@ -258,7 +274,7 @@ function textTail(tail: Buffer | undefined, data: Piece, last: boolean): Buffer 
 
 const notText = (): TypeError => wrongType('data sent as text must be valid UTF-8');
 
-function endSource(source: Source): void {
-  // Whatever it says to that is nobody's any more.
+function returnSource(source: Source): void {
+  // Nobody is left to be told what comes of it.
   void quietly(Promise.resolve().then(() => source.return?.()));
 }

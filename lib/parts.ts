@@ -46,7 +46,7 @@ export interface Remote {
   readonly port: number;
   /** Path and query, as the request line carries them (RFC 6455 section 3). */
   readonly resource: string;
-  /** Whether TLS is spoken: so it is for `wss`. */
+  /** Whether TLS is used, as it is for `wss`. */
   readonly ssl: boolean;
   /** `user:password` of the URI, decoded, for Basic authorization. */
   readonly userinfo?: string;
@@ -68,11 +68,11 @@ export interface Extension {
   /** The reserved bit that marks the first frame of its messages: RSV1 is 0x40. */
   readonly rsv: number;
   /**
-   * Takes payload bytes of a message.
+   * Decodes payload bytes of a message.
    * @param last whether they end it
-   * @param most bytes that may come of the message
-   * @param output gets what comes of them, to be used at once; `done` with the last of it
-   * @returns what is left of the bytes, for `resume()` once others have had their turn
+   * @param most bytes that the decoded message may have
+   * @param output gets decoded bytes, valid during the call only; `done` with the last of them
+   * @returns what is left of the bytes, for `resume()` in a later turn; undefined when all is done
    * @throws FrameError
    */
   decode: (
@@ -81,7 +81,7 @@ export interface Extension {
     most: number,
     output: (bytes: Buffer, done: boolean) => void,
   ) => Buffer | undefined;
-  /** Goes on with what `decode()` or `resume()` left. */
+  /** Goes on with the bytes that `decode()` or `resume()` returned. */
   resume: (
     rest: Buffer,
     last: boolean,
@@ -107,11 +107,14 @@ export interface ByteSink {
 const WS_URI = /^wss?:\/\/[^/?#\\]+((?:[/?][^#\\]*)?)$/i;
 /** White space, control characters, lone surrogates. */
 const FORBIDDEN_IN_URI = /[\s\p{Cc}\p{Cs}]/u;
-/** What Basic authorization has no room for (RFC 7617 section 2): a colon in the name, control characters. */
+/**
+ * What Basic authorization has no room for (RFC 7617 section 2): a colon in the name, control
+ * characters.
+ */
 const FORBIDDEN_IN_USER = /^[^:]*%3a|%[01]|%7f/i;
 const NOT_IN_RESOURCE = /[^!#-;=?-[\]_a-z~]+/g;
 
-/** Many connections go to one place: they share what it is made of. */
+/** The Remote made last: connections to one place share it. */
 let lastText: string | undefined;
 let lastRemote: Remote | undefined;
 

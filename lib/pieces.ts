@@ -4,6 +4,7 @@
  */
 import { checkSize, type PieceSink } from './assemblies.js';
 import { Buffer } from './builtins.js';
+import type { Numbers } from './options.js';
 import type { Message } from './parts.js';
 import { PullQueue, type Waiter } from './queues.js';
 
@@ -27,15 +28,16 @@ export interface PullIterator<T> {
 }
 
 const DONE = { value: undefined, done: true } as const;
-/** What a piece counts besides its bytes: small ones must not fill the memory unseen. */
+/** Bytes that a piece counts beyond its own: many small ones take memory, too. */
 const PIECE_COST = 128;
 
 /**
- * An iterator over what a source gives, until it fails.
+ * An iterator over what a queue gives, until it ends with an error.
  * @param poll the first item, where there is one
  * @param wait has somebody wait for the next one
- * @param explain what to tell of the error it ended with; nothing where that is how it should end
- * @param leave told of each who waits when the loop is left, and once more of nobody
+ * @param explain the error to throw for the one the queue ended with; `false` where the loop just
+ * ends
+ * @param leave called when the loop is left: with each who still waits, and at last with nobody
  */
 export function pullIterator<T>(
   poll: () => T | undefined,
@@ -44,7 +46,7 @@ export function pullIterator<T>(
   leave: (waiter?: Waiter<T>) => void,
 ): PullIterator<T> {
   let left = false;
-  /** Those who wait, in the order in which they get something. */
+  /** Those who wait, first come, first served. */
   const waiters: Waiter<T>[] = [];
   return {
     next() {
@@ -56,11 +58,11 @@ export function pullIterator<T>(
           return;
         }
         const waiter: Waiter<T> = {
-          _give: (value) => {
+          _resolve: (value) => {
             waiters.shift();
             resolve({ value, done: false });
           },
-          _fail: (error) => {
+          _reject: (error) => {
             waiters.shift();
             const why = !left && explain(error);
             if (why) reject(why);
@@ -79,7 +81,7 @@ export function pullIterator<T>(
         left = true;
         for (const waiter of [...waiters, undefined]) {
           leave(waiter);
-          waiter?._fail(DONE);
+          waiter?._reject(DONE);
         }
       }
       return Promise.resolve(DONE);
@@ -91,20 +93,20 @@ export function pullIterator<T>(
 }
 
 /**
- * @param mostBytes pieces that wait, above which reading pauses
+ * @param numbers `maxQueueBytes` of pieces may wait; then reading pauses
  * @param maxPayload most bytes of the message; left out: no limit but the connection's
  * @param onFull told when reading is to pause, and to go on
  * @param onBegin told when the message begins
  * @param onLeave told when the reader wants no more
  */
 export function makePieces(
-  mostBytes: number,
+  numbers: Numbers,
   maxPayload: number | undefined,
   onFull: (full: boolean) => void,
   onBegin: () => void,
   onLeave: () => void,
 ): [stream: PieceStream, waiter: PieceWaiter & { readonly _sink: PieceSink }] {
-  const pieces = new PullQueue<Message>(Infinity, mostBytes, onFull);
+  const pieces = new PullQueue<Message>(numbers, onFull, Infinity);
   const sink: PieceSink = {
     maxPayload,
     begin: onBegin,
@@ -125,11 +127,11 @@ export function makePieces(
       if (reader) return;
       onLeave();
       sink.end();
-      pieces._forget();
+      pieces._clear();
     },
   );
-  // Also takes a message that was whole before anybody asked for its pieces.
-  const _give = (message: Message): void => {
+  // A message that was whole before anybody asked for its pieces is one piece.
+  const _resolve = (message: Message): void => {
     try {
       checkSize(Buffer.byteLength(message), maxPayload ?? Infinity);
       if (message.length > 0) sink.piece(message);
@@ -138,5 +140,5 @@ export function makePieces(
       sink.end(error);
     }
   };
-  return [stream, { _sink: sink, _give, _fail: sink.end }];
+  return [stream, { _sink: sink, _resolve, _reject: sink.end }];
 }

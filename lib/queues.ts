@@ -1,15 +1,16 @@
 /**
- * Messages that wait for someone, and those who wait for messages.
+ * Queues: items that wait to be taken, and callers that wait for items.
  * @packageDocumentation
  */
+import type { Numbers } from './options.js';
 
 /** Someone who waits for the next item. */
 export interface Waiter<T> {
-  _give: (item: T) => void;
-  _fail: (error: unknown) => void;
+  _resolve: (item: T) => void;
+  _reject: (error: unknown) => void;
 }
 
-/** How many places, two an item, may be empty at the front of a list before it is moved up. */
+/** How many places, two for an item, may be empty at the front before the others are moved up. */
 const SPARE = 128;
 
 /** A first-in, first-out list of items and their sizes that moves them rarely. */
@@ -54,12 +55,12 @@ export class Fifo<T> {
     return item;
   }
 
-  /** What waits, in a list of its own. */
+  /** All items, in an array of their own. */
   _all(): T[] {
     return this._list.filter((_, at) => at >= this._at && !(at & 1)) as T[];
   }
 
-  /** Takes an item that has no size out of the middle. */
+  /** Removes an item, wherever it is. It must be of size 0. */
   _remove(item: T): void {
     const at = this._list.indexOf(item);
     if (at >= 0) this._list.splice(at, 2);
@@ -78,28 +79,28 @@ export class Fifo<T> {
 export class PullQueue<T> {
   readonly _items = new Fifo<T>();
   readonly _waiters = new Fifo<Waiter<T>>();
-  readonly _most: number;
-  readonly _mostBytes: number;
+  readonly _maxItems: number;
+  readonly _maxBytes: number;
   readonly _onFull: (full: boolean) => void;
-  /** Whether it has been full, and half of it has not been taken since. */
+  /** Whether it has been full, and has not been half empty since. */
   _wasFull = false;
   _ended: [error: unknown] | undefined;
 
   /**
-   * @param most items, or
-   * @param mostBytes that fill it
-   * @param onFull told when it is full (`true`), and when half of it has been taken (`false`)
+   * @param numbers `maxQueue` items fill it, and `maxQueueBytes` do
+   * @param onFull told when it is full (`true`), and when it is half empty again (`false`)
+   * @param maxItems so many items fill it, in place of `maxQueue`
    */
-  constructor(most: number, mostBytes: number, onFull: (full: boolean) => void) {
-    this._most = most;
-    this._mostBytes = mostBytes;
+  constructor(numbers: Numbers, onFull: (full: boolean) => void, maxItems = numbers.maxQueue) {
+    this._maxItems = maxItems;
+    this._maxBytes = numbers.maxQueueBytes;
     this._onFull = onFull;
   }
 
-  /** Gives the item to the first who waits, if someone does. */
+  /** Gives the item to the first who waits. Returns whether there was one. */
   _offer(item: T): boolean {
     const waiter = this._waiters._shift();
-    waiter?._give(item);
+    waiter?._resolve(item);
     return waiter !== undefined;
   }
 
@@ -108,7 +109,7 @@ export class PullQueue<T> {
     const items = this._items;
     items._push(item, bytes);
     if (this._wasFull) return;
-    if (items._size >= this._most || items._bytes >= this._mostBytes) {
+    if (items._size >= this._maxItems || items._bytes >= this._maxBytes) {
       this._onFull((this._wasFull = true));
     }
   }
@@ -116,33 +117,33 @@ export class PullQueue<T> {
   /** Takes the first item, where there is one. */
   _poll(): T | undefined {
     const item = this._items._shift();
-    this._relieve();
+    this._checkRelief();
     return item;
   }
 
   /** The waiter gets the first item now, or the next that comes, or the error of the end. */
   _wait(waiter: Waiter<T>): void {
-    if (this._items._size > 0) waiter._give(this._poll() as T);
-    else if (this._ended) waiter._fail(this._ended[0]);
+    if (this._items._size > 0) waiter._resolve(this._poll() as T);
+    else if (this._ended) waiter._reject(this._ended[0]);
     else this._waiters._push(waiter);
   }
 
-  /** Forgets what waits. */
-  _forget(): void {
+  /** Drops all items. */
+  _clear(): void {
     this._items._clear();
-    this._relieve();
+    this._checkRelief();
   }
 
-  /** Nothing more comes: those who wait get `pending`, later ones `error`. */
+  /** Nothing more comes: those who wait are rejected with `pending`, later ones with `error`. */
   _end(error: unknown, pending = error): void {
     this._ended ??= [error];
-    for (let waiter; (waiter = this._waiters._shift());) waiter._fail(pending);
+    for (let waiter; (waiter = this._waiters._shift());) waiter._reject(pending);
   }
 
-  _relieve(): void {
+  _checkRelief(): void {
     if (!this._wasFull) return;
     const { _size: size, _bytes: bytes } = this._items;
-    if (size <= this._most / 2 && bytes <= this._mostBytes / 2) {
+    if (size <= this._maxItems / 2 && bytes <= this._maxBytes / 2) {
       this._onFull((this._wasFull = false));
     }
   }

@@ -7,18 +7,18 @@ import { Buffer, load } from './builtins.js';
 const WORDS = new Int32Array(2048);
 let next = WORDS.length;
 
-/** Four unpredictable bytes, as a number; given once. */
+/** Four unpredictable bytes, as a number. */
 export function randomWord(): number {
   if (next === WORDS.length) {
     load('node:crypto').randomFillSync(WORDS);
     next = 0;
   }
   const word = WORDS[next] as number;
-  // One that has been used must not be found again in memory, nor by a later bug.
+  // A used key must be found neither in memory nor by a later bug.
   WORDS[next++] = 0;
   return word;
 }
 
-/** The same as bytes. */
+/** So many random words as bytes. */
 export const randomBytes = (words: number): Buffer =>
   Buffer.from(new Int32Array(words).map(randomWord).buffer);

@@ -17,7 +17,7 @@ const REQUEST_HEAD = /^GET [!-~]+ HTTP\/1\.[1-9]\r\n((?:[^]+\r\n)?)\r\n$/;
 const CONTROL = /[^\t -~\xa0-\uffff]/;
 /** 16 bytes in base64. */
 const NONCE = /^[+/-9A-Za-z]{21}[AQgw]==$/;
-/** What stands there once: several fields are joined by comma and space. */
+/** One Host: several fields would be joined by a comma and a space. */
 const ONE_HOST = /^\S*$/;
 
 /** The field that offers subprotocols, and tells the one chosen. */
@@ -36,16 +36,18 @@ export interface RequestHead {
   readonly fields: HeaderList;
 }
 
-/** Name and value of a line that may still have its end; bytes above ASCII are not looked at. */
+/** Name and value of a line, with or without its line end; bytes above ASCII are not checked. */
 export function parseField(line: string): [name: string, value: string] | undefined {
   const colon = line.indexOf(':');
   const name = line.slice(0, colon);
   const value = line.slice(colon + 1, line.endsWith('\r\n') ? -2 : undefined);
-  return colon > 0 && !NO_TOKEN.test(name) && VALUE.test(value) ? [name, trimField(value)] : undefined;
+  return colon > 0 && !NO_TOKEN.test(name) && VALUE.test(value)
+    ? [name, trimField(value)]
+    : undefined;
 }
 
 /** The value of a field, as it came; several of one name are joined by `', '`. */
-export function header(fields: HeaderList, name: string): string | undefined {
+export function fieldValue(fields: HeaderList, name: string): string | undefined {
   const isIt = named(name);
   let found: string | undefined;
   for (const field of fields) {
@@ -55,12 +57,12 @@ export function header(fields: HeaderList, name: string): string | undefined {
 }
 
 /** Every element of a comma-separated field, of all its lines. */
-export const headerTokens = (fields: HeaderList, name: string): string[] =>
-  header(fields, name)?.split(',').map(trimField).filter(Boolean) ?? [];
+export const fieldTokens = (fields: HeaderList, name: string): string[] =>
+  fieldValue(fields, name)?.split(',').map(trimField).filter(Boolean) ?? [];
 
 /** Whether a comma-separated field holds a token, any case. */
 export const hasToken = (fields: HeaderList, name: string, token: string): boolean =>
-  headerTokens(fields, name).some((one) => one.toLowerCase() === token);
+  fieldTokens(fields, name).some((one) => one.toLowerCase() === token);
 
 const named =
   (name: string) =>
@@ -77,7 +79,7 @@ export function requestFields(
   if (Array.isArray(headers)) return exactHead(remote, options, headers as string[]);
   const { ssl, userinfo } = remote;
   const host = authority(remote);
-  let fields = headers ? objectFields('headers', headers as HeaderFields) : [];
+  let fields = headers ? fieldsOf('headers', headers as HeaderFields) : [];
   const add = (name: string, value: string): void => {
     if (!headers || !fields.some(named(name))) fields.push([name, value]);
   };
@@ -122,8 +124,8 @@ export function checkHead(head: unknown): HeaderList {
   requireField(headers, 'Host', '<host>', ONE_HOST);
   requireField(headers, KEY, '<16 bytes in base64>', NONCE);
   requireField(headers, VERSION, '13', /^13$/);
-  checkProtocols(headerTokens(headers, PROTOCOL), PROTOCOL);
-  parseOffers(headerTokens(headers, EXTENSIONS));
+  checkProtocols(fieldTokens(headers, PROTOCOL), PROTOCOL);
+  parseOffers(fieldTokens(headers, EXTENSIONS));
   return headers;
 }
 
@@ -146,16 +148,16 @@ function exactHead(
   list: readonly string[],
 ): RequestHead {
   const lines = [...list];
-  // Lists that worked with the original end with the blank line that it forgot.
+  // The original sent no blank line at the end: lists that worked with it bring their own.
   while (lines.at(-1) === '') lines.pop();
   const requestLine = REQUEST_LINE.test(lines[0]!) ? lines.shift() : undefined;
   const fields = lines.map((line): HeaderField => [...parseLine(line), line]);
-  const offered = headerTokens(fields, PROTOCOL).join();
+  const offered = fieldTokens(fields, PROTOCOL).join();
   if (
     unionHeader ||
     origin !== undefined ||
     (protocols && protocols.join() !== offered) ||
-    (compression && headerTokens(fields, EXTENSIONS).length === 0)
+    (compression && fieldTokens(fields, EXTENSIONS).length === 0)
   ) {
     throw wrongType(
       'a headers list goes out as it is: write unionHeader, origin, protocols, compression into it',
@@ -168,7 +170,7 @@ function exactHead(
   return { fields, requestLine };
 }
 
-const objectFields = (what: string, headers: Readonly<Record<string, unknown>>): HeaderField[] =>
+const fieldsOf = (what: string, headers: Readonly<Record<string, unknown>>): HeaderField[] =>
   Object.entries(headers).flatMap(([name, value]) => {
     if (!name || NO_TOKEN.test(name)) throw mustBe(`${what}: a field name`, 'a token', name);
     return [value].flat().map((one): HeaderField => {
@@ -180,12 +182,12 @@ const objectFields = (what: string, headers: Readonly<Record<string, unknown>>):
     });
   });
 
-/** The fields with others in place of those of the same name, or behind them. */
+/** The fields with `changes` made: in place of those of the same name, or behind all others. */
 function union(fields: HeaderField[], changes: UnionFields, what: string): HeaderField[] {
   for (const [name, value] of Object.entries<unknown>(changes)) {
     const isOld = named(name);
-    const fresh = objectFields(what, { [name]: value === null ? [] : value });
-    // The first of its name gives its place to all of them, any other to none.
+    const fresh = fieldsOf(what, { [name]: value === null ? [] : value });
+    // All of them take the place of the first of that name; the others of it are removed.
     const others = fields.flatMap((field) => (isOld(field) ? fresh.splice(0) : [field]));
     fields = [...others, ...fresh];
   }
@@ -202,9 +204,9 @@ function parseLine(line: unknown): [name: string, value: string] {
   return field;
 }
 
-/** @throws TypeError unless the field stands there once, or in a list holds the token expected */
+/** @throws TypeError unless the field's value is valid, or holds the expected token */
 function requireField(headers: HeaderList, name: string, expected: string, valid?: RegExp): void {
-  const value = header(headers, name);
+  const value = fieldValue(headers, name);
   const met = valid ? value !== undefined && valid.test(value) : hasToken(headers, name, expected);
   if (!met) throw mustBe(`the request's ${name}`, `${expected}, once`, value ?? '');
 }

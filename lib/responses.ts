@@ -1,5 +1,5 @@
 /**
- * The server's answer to the opening handshake, read as it arrives.
+ * The server's response to the opening handshake, read as it arrives.
  * @packageDocumentation
  */
 import { Buffer, NOTHING } from './builtins.js';
@@ -9,7 +9,7 @@ import type { HeaderList } from './parts.js';
 import { parseField } from './requests.js';
 import { describeValue } from './values.js';
 
-/** The server's answer. */
+/** The server's response to the opening handshake. */
 export interface HandShakeResponse {
   /** The HTTP status: 101 once the connection is open. */
   readonly status: number;
@@ -31,11 +31,11 @@ const START = 'HTTP/1.1 ';
 /** HTTP/1.0 knows no upgrade; it can refuse one. */
 const STATUS_LINE = /^HTTP\/1\.(?:1|0(?! 101)) ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n$/;
 
-/** What stands in no head (RFC 9110 section 5.5, RFC 9112 section 2.2). */
+/** What no response head may contain (RFC 9110 section 5.5, RFC 9112 section 2.2). */
 const NEVER = /[^\t\n\r -~\x80-\xff]|\r(?!\n|$)/;
 
-/** The error for an answer that is not what it should be. */
-export const refusal = (
+/** The error for a response that is not what it should be. */
+export const responseError = (
   code: 'RESPONSE' | 'STATUS' | 'UPGRADE' | 'ACCEPT' | 'SUBPROTOCOL' | 'EXTENSIONS' | 'LIMIT',
   what: string,
   response?: HandShakeFailure,
@@ -43,8 +43,8 @@ export const refusal = (
   new HandShakeError(`ERR_HANDSHAKE_${code}`, `the server answered with ${what}`, response);
 
 /**
- * A response that is kept as its text: most are judged once, and never looked at again, but stay for
- * as long as their connection.
+ * A response that is kept as its text, and parsed anew when asked: most are verified once and never
+ * looked at again, but live as long as their connection.
  */
 export class Answer implements HandShakeResponse {
   readonly status: number;
@@ -78,7 +78,7 @@ export class Answer implements HandShakeResponse {
     return Object.assign({}, this, { statusText, headers, rawHeaders });
   }
 
-  /** The same for `console.log()`. */
+  /** The same, for `console.log()`. */
   [Symbol.for('nodejs.util.inspect.custom')](): HandShakeResponse {
     return this.toJSON();
   }
@@ -90,13 +90,13 @@ export class Answer implements HandShakeResponse {
     return this;
   }
 
-  /** As it came, once it is whole. */
+  /** The head as it came. */
   get _text(): string {
     return this.#text;
   }
 
-  /** It has been judged: what its text tells is taken from there again when somebody asks. */
-  _rest(): void {
+  /** It has been verified: its fields are parsed again when somebody asks. */
+  _dropFields(): void {
     this.#fields = this.#headers = undefined;
   }
 
@@ -106,7 +106,7 @@ export class Answer implements HandShakeResponse {
 }
 
 function tableOf(fields: HeaderList): Record<string, string> {
-  // It inherits nothing: no name of a field has a meaning in it.
+  // Without a prototype: a field may have any name.
   const table = Object.create(null) as Record<string, string>;
   for (const [name, value] of fields) {
     const key = name.toLowerCase();
@@ -116,9 +116,9 @@ function tableOf(fields: HeaderList): Record<string, string> {
 }
 
 /**
- * Reads a response head. The reader takes bytes, and gives the response once its head is whole;
- * `head` holds the bytes behind it. A line is looked at when it ends, and no more lines than fields
- * are allowed.
+ * Makes a reader, which takes the bytes of a response head as they come, and returns the response
+ * once its head is whole; its `head` then holds the bytes behind that. Each line is checked when it
+ * ends.
  * @throws {HandShakeError} from the reader, for what is no HTTP/1.1 response, and at the limits
  */
 export function responseReader({
@@ -133,35 +133,37 @@ export function responseReader({
   let answer: Answer | undefined;
 
   /** @returns whether it was the last of the head */
-  const takeLine = (line: string): boolean => {
+  const readLine = (line: string): boolean => {
     if (!answer) {
       const found = STATUS_LINE.exec(line);
-      if (!found) throw noResponse(line);
+      if (!found) throw notHttp(line);
       answer = new Answer(Number(found[1]), (fields = []));
       return false;
     }
     if (line === '\r\n') return true;
     const field = parseField(line);
-    if (!field) throw refusal('RESPONSE', `a bad field: ${describeValue(line)}`, answer);
+    if (!field) throw responseError('RESPONSE', `a bad field: ${describeValue(line)}`, answer);
     if (fields.push(field) > maxHeadFields) {
-      throw refusal('LIMIT', `over ${maxHeadFields} fields (maxHeadFields)`, answer);
+      throw responseError('LIMIT', `over ${maxHeadFields} fields (maxHeadFields)`, answer);
     }
     return false;
   };
 
   return (chunk) => {
-    // No line ends between `from` and here.
+    // Behind `from`, the text so far holds no line end: the search goes on here.
     let seen = text.length;
     const last = text.slice(-1);
     const fresh = chunk.toString('latin1');
     text += fresh;
     const checkLimit = (to: number): void => {
-      if (to > left) throw refusal('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`, answer);
+      if (to > left)
+        throw responseError('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`, answer);
     };
-    // Bytes cost the same however they are chopped: only what ends a line is looked at.
+    // The cost must not grow with the number of chunks: the text is searched only where a line
+    // ends.
     const endsLine = fresh.includes('\n');
     for (let next; endsLine && (next = text.indexOf('\n', seen) + 1) > 0;) {
-      const isEnd = takeLine(text.slice(from, next));
+      const isEnd = readLine(text.slice(from, next));
       checkLimit(next);
       from = seen = next;
       if (!isEnd) continue;
@@ -179,15 +181,15 @@ export function responseReader({
       from = seen = 0;
       answer = undefined;
     }
-    // What cannot become a line of a head is refused before it ends, which may be never.
+    // What cannot become a valid line is refused before its end, which may never come.
     if (!answer && seen < 9 && !START.startsWith(text.slice(0, 9).replace('.0', '.1'))) {
-      throw noResponse(text);
+      throw notHttp(text);
     }
-    if (NEVER.test(last + fresh)) takeLine(text.slice(from));
+    if (NEVER.test(last + fresh)) readLine(text.slice(from));
     checkLimit(text.length);
     return undefined;
   };
 }
 
-const noResponse = (line: string): HandShakeError =>
-  refusal('RESPONSE', `no HTTP/1.1: ${describeValue(line)}`);
+const notHttp = (line: string): HandShakeError =>
+  responseError('RESPONSE', `no HTTP/1.1: ${describeValue(line)}`);

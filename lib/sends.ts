@@ -22,8 +22,8 @@ export class SendQueue {
   /** The message whose pieces are still coming. */
   _inPieces: Slot | undefined;
   _running: Promise<void> | undefined;
-  /** Told whenever nothing is left that can be sent. */
-  _settle: (() => void) | undefined;
+  /** Called whenever nothing is left that can be sent. */
+  _onSettled: (() => void) | undefined;
 
   /**
    * Adds a message, or a piece of one.
@@ -48,16 +48,16 @@ export class SendQueue {
     return (
       this._running &&
       new Promise((resolve) => {
-        this._settle = resolve;
+        this._onSettled = resolve;
       })
     );
   }
 
-  /** Forgets what waits; a task that runs is left to end by itself. */
-  _forget(): void {
+  /** Drops what waits; a task that is running is left to end by itself. */
+  _clear(): void {
     this._slots._clear();
     this._inPieces = undefined;
-    this._settle?.();
+    this._onSettled?.();
   }
 
   /** Runs what can run; a task that takes its time calls this again at its end. */
@@ -72,6 +72,6 @@ export class SendQueue {
       } else if (slot._open) break;
       else this._slots._shift();
     }
-    if (!this._running) this._settle?.();
+    if (!this._running) this._onSettled?.();
   }
 }

@@ -1,14 +1,14 @@
 /**
- * What our own files say to each other through classes that users extend: no name that a subclass
- * gives to something of its own can meet these.
+ * Members that our files use of classes that users extend: named by symbols, they cannot meet a
+ * member of a subclass.
  * @packageDocumentation
  */
 
-/** Frames: who gets everything before any listener does. */
+/** Frames: who is told of everything before the listeners are. */
 export const HOST = Symbol();
 /** Frames: whether bytes wait to be parsed. */
 export const WAITS = Symbol();
-/** HandShake: what of permessage-deflate was agreed on. */
+/** HandShake: the parameters of permessage-deflate that were negotiated. */
 export const DEFLATE = Symbol();
-/** HandShake: why the server's answer was refused, while its body is read. */
+/** HandShake: the error for a response with another status than 101, while its body is read. */
 export const REFUSED = Symbol();

@@ -1,5 +1,6 @@
 /**
- * What a transport reads, past its stream: who owns it is told, by listeners that are the same for all.
+ * Who owns a transport is told what happens on it: what a socket of ours reads bypasses its stream,
+ * and the listeners are the same functions for all transports.
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
@@ -7,12 +8,14 @@ import type { Phase } from './exceptions.js';
 
 /** Who is told what happens on a transport. */
 export interface TransportOwner {
-  /** Takes what has been read; it may be overwritten once this returns. `false`: no more for now. */
+  /**
+   * Takes what has been read; it may be overwritten once this returns. `false`: no more for now.
+   */
   _onChunk: (chunk: Buffer) => unknown;
   _onError: (cause: Error) => void;
   _onClose: () => void;
   _onEnd?: () => void;
-  /** The opening has come so far. */
+  /** Its opening has reached this phase; `open` when it is done. */
   _onStep?: (phase: Phase | 'open') => void;
 }
 
@@ -41,15 +44,15 @@ function onClose(this: Tapped): void {
   this[TAP]!._owner!._onClose();
 }
 
-/** Listens for those who own it. */
-export function listen(transport: Duplex): void {
+/** Adds the listeners that tell the owner. */
+export function addListeners(transport: Duplex): void {
   transport.on('error', onError).on('close', onClose).on('end', onEnd);
 }
 
 /**
- * Has `owner` told what happens on a transport that was made here, past its stream, until the function
- * is called that this returns. Other transports are read as streams; so is one of ours once somebody
- * has done that.
+ * Makes `owner` the owner of a transport that was made here.
+ * @returns gives it back to the owner before; `undefined` where it has to be read as a stream:
+ * another transport, or one of ours that somebody reads as a stream already
  */
 export function tapInto(transport: Duplex, owner: TransportOwner): (() => void) | undefined {
   const { [TAP]: tap } = transport as Tapped;

@@ -1,12 +1,12 @@
 /**
- * Timers that judge late rather than wrongly.
+ * Timers that would rather ring late than take a busy event loop for a silent peer.
  * @packageDocumentation
  */
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from './builtins.js';
 
 /**
- * A timer that rings after the event loop has had a turn to read what arrived while it was busy: one
- * that fires late must not take waiting bytes for silence.
+ * A timer that rings after the event loop has had a turn to read what arrived while it was busy:
+ * one that fires late must not take waiting bytes for silence.
  */
 export class Alarm {
   readonly _timer: NodeJS.Timeout;
@@ -14,13 +14,13 @@ export class Alarm {
 
   /**
    * @param owner given to `ring` in `ms` milliseconds
-   * @param held whether the process lives on for it
+   * @param hasRef whether the process lives on for it
    */
-  constructor(owner: unknown, ring: (owner: never) => void, ms: number, held: boolean) {
+  constructor(owner: unknown, ring: (owner: never) => void, ms: number, hasRef: boolean) {
     this._timer = setTimeout(() => {
       this._turn = setImmediate(ring as (owner: unknown) => void, owner);
     }, ms);
-    this._hold(held);
+    this._setRef(hasRef);
   }
 
   _clear(): void {
@@ -29,7 +29,7 @@ export class Alarm {
   }
 
   /** Lets the process live on for its ring (`true`) or not (`false`). */
-  _hold(alive: boolean): void {
-    this._timer[alive ? 'ref' : 'unref']();
+  _setRef(hasRef: boolean): void {
+    this._timer[hasRef ? 'ref' : 'unref']();
   }
 }

@@ -6,10 +6,10 @@ import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Buffer, load, nextTick } from './builtins.js';
 import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
-import { writePast, type HandleOwner } from './handles.js';
+import { writeToHandle, type HandleOwner } from './handles.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
-import { listen, TAP, type Tap, type Tapped, type TransportOwner } from './taps.js';
+import { addListeners, TAP, type Tap, type Tapped, type TransportOwner } from './taps.js';
 import { authority, describeValue, isString, mustBe, onAbort } from './values.js';
 import { readBuffer } from './wasm.js';
 
@@ -23,7 +23,7 @@ export interface OpenContext {
   _onTransport?: (transport: Duplex) => void;
 }
 
-/** What writes for a socket, if nobody has put another method in its place. */
+/** `write` as sockets inherit it: another one has been put in its place by a user. */
 let nativeWrite: unknown;
 
 /** Owns a socket made here, until its connection takes it over. */
@@ -34,7 +34,7 @@ class Opener implements TransportOwner {
   _phase: Phase;
   declare _resolve: (socket: Socket) => void;
   declare _reject: (reason: unknown) => void;
-  readonly _forget: () => void;
+  readonly _stopListening: () => void;
 
   constructor(socket: Socket, remote: Remote, phase: Phase, context: OpenContext) {
     this._socket = socket;
@@ -42,16 +42,16 @@ class Opener implements TransportOwner {
     this._context = context;
     this._phase = phase;
     context._onPhase?.(phase);
-    this._forget = onAbort(context._signal, () => socket.destroy());
+    this._stopListening = onAbort(context._signal, () => socket.destroy());
     if (phase === 'dns') socket.on('lookup', onLookup);
     if (remote.ssl) socket.on('secureConnect', onSecure);
     socket.on('connect', onConnect);
-    listen(socket);
+    addListeners(socket);
   }
 
   _onStep(step: Phase | 'open'): void {
     if (step === 'open' || (step === 'tls' && !this._remote.ssl)) {
-      this._forget();
+      this._stopListening();
       this._resolve(this._socket);
     } else {
       this._phase = step;
@@ -66,26 +66,26 @@ class Opener implements TransportOwner {
 
   _onError(cause: Error): void {
     const { _signal: signal } = this._context;
-    this._forget();
+    this._stopListening();
     this._reject(
       signal?.aborted ? signal.reason : connectionError(cause, this._remote, this._phase),
     );
     this._socket.destroy();
   }
 
-  /** Once it is open, or has failed, nobody waits for this any more. */
+  /** Without effect once it is open or has failed: the promise is settled. */
   _onClose(): void {
     this._onError(new Error('it closed'));
   }
 }
 
-const tellStep = (step: Phase | 'open') =>
+const onStep = (step: Phase | 'open') =>
   function (this: Tapped, error: unknown): void {
     if (!error) this[TAP]!._owner!._onStep?.(step);
   };
-const onLookup = tellStep('tcp');
-const onConnect = tellStep('tls');
-const onSecure = tellStep('open');
+const onLookup = onStep('tcp');
+const onConnect = onStep('tls');
+const onSecure = onStep('open');
 
 /**
  * Opens a TCP connection, with TLS for `wss`.
@@ -138,7 +138,7 @@ function socketSettings(
     port,
     family,
     localAddress,
-    lookup: lookup && later(lookup),
+    lookup: lookup && deferredLookup(lookup),
     onread: onRead(tap),
   };
   if (!ssl) return settings;
@@ -153,17 +153,18 @@ function socketSettings(
   };
 }
 
-/** Once, and not within connect(): what is told then has no listener yet. */
-const later =
+/** A lookup that answers once, and later: within connect() nobody listens for its error yet. */
+const deferredLookup =
   (lookup: (...call: Parameters<LookupFunction>) => unknown): LookupFunction =>
   (name, how, done) => {
     type Answer = Parameters<typeof done>;
     void new Promise<Answer>((resolve, reject) => {
-      const give = (...answer: Answer): void => {
-        resolve(answer);
+      const answer = (...given: Answer): void => {
+        resolve(given);
       };
-      // What it throws, Node would throw with a socket that nobody has; a promise, nobody would hear.
-      Promise.resolve(lookup(name, how, give)).catch(reject);
+      // Thrown through connect(), its error would leave behind a socket that nobody can destroy; one
+      // that its promise rejects with would be unhandled.
+      Promise.resolve(lookup(name, how, answer)).catch(reject);
     })
       .catch((error: unknown): Answer => [error as Error, ''])
       .then(([error, found, family]) => {
@@ -180,17 +181,17 @@ const onRead = (tap: Tap): object => {
   const buffer = readBuffer();
   return {
     buffer,
-    // A full stream wants no more; a connection that does not pauses the socket itself.
+    // `false` stops the socket: a full stream asks for that; a connection calls pause() itself.
     callback: (bytes: number): boolean => tap._owner!._onChunk(buffer.subarray(0, bytes)) !== false,
   };
 };
 
 function connectionError(cause: Error, remote: Remote, phase: Phase): ConnectionError {
-  // Several addresses were tried: Node gathers their errors, with no message of its own.
+  // Where several addresses were tried, Node gives an AggregateError without a message.
   const errors = [(cause as Partial<AggregateError>).errors ?? cause].flat() as unknown[];
   const { code = '' } = Object(errors[0]) as NodeJS.ErrnoException;
   const kind = /^ECONN(REFUSED|RESET)$/.exec(code)?.[1] ?? 'FAILED';
-  // A lookup of the user's may give what is no error.
+  // A user's lookup may give something else than an Error.
   const why = errors.map((one) => {
     const { message = describeValue(one) } = Object(one) as { message?: unknown };
     return String(message).trim();
@@ -204,17 +205,19 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
 }
 
 /**
- * A transport in use: packed frames are written to it, and what it reads is taken, until it ends.
- * A connection is one.
+ * What writes packed frames to a transport, and is told what it reads and how it ends: a
+ * connection.
  */
 export abstract class Transporter implements ByteSink, TransportOwner {
   declare _transport: Duplex;
-  /** A foreign stream may keep what it was given: then nothing is lent. */
+  /** Whether bytes are lent to the transport; a foreign stream may keep them, and gets copies. */
   _lends = false;
+  /** Frees what has been lent. */
   _lent: (() => void) | undefined;
+  /** Bytes given to the stream. */
   _written = 0;
-  /** Bytes written past the stream that the kernel has not taken at once. */
-  _past = 0;
+  /** Bytes that bypassed the stream, and that the kernel has not taken yet. */
+  _bypassing = 0;
   /** Made with the first write. */
   _onWritten: ((error?: Error | null) => void) | undefined;
 
@@ -222,18 +225,18 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   abstract _onEnd(): void;
   abstract _onError(cause: Error): void;
   abstract _onClose(): void;
-  /** Something that was written has been taken. */
+  /** The kernel has taken something that was written. */
   abstract _onTaken(): void;
-  /** It has been taken at once. */
-  abstract _onSent(): void;
+  /** The kernel has taken, within `write()`, all that was written. */
+  abstract _onTakenAtOnce(): void;
 
-  /** Who replaces the write method of the socket may keep what it is given. */
+  /** A `write` that a user has put in place of the socket's may keep what it is given. */
   get _mayLend(): boolean {
     return this._lends && this._transport.write === nativeWrite;
   }
 
-  /** Takes the transport over: is told of its end, and later given what it reads. */
-  _own(): void {
+  /** Becomes the transport's owner: is told of its end, and of what it reads. */
+  _takeOver(): void {
     const transport: Tapped = this._transport;
     const tap = transport[TAP];
     if (tap) {
@@ -241,11 +244,11 @@ export abstract class Transporter implements ByteSink, TransportOwner {
       this._lends = tap._ours;
     } else {
       transport[TAP] = { _owner: this, _ours: false };
-      listen(transport);
+      addListeners(transport);
     }
   }
 
-  /** Takes what it reads from now on. What the stream holds already comes first. */
+  /** Reads what the stream holds already, and from now on whatever comes. */
   _read(): void {
     const transport = this._transport;
     if (!this._lends) transport.on('data', (chunk: Buffer) => this._onChunk(chunk));
@@ -253,7 +256,7 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     else while (transport.readableLength > 0) this._onChunk(transport.read() as Buffer);
   }
 
-  /** Reads on. A socket of ours that nobody has paused reads since it is open. */
+  /** Reads on. A socket of ours that nobody has paused has been reading since it opened. */
   _resume(): void {
     const transport = this._transport;
     if (!this._lends || transport.readableFlowing !== null) transport.resume();
@@ -266,7 +269,7 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   get _taken(): number {
     const transport: HandleOwner = this._transport;
     const handle = transport._handle;
-    // What is encrypted is counted below.
+    // For TLS the handle below counts, which is given what is encrypted.
     const { bytesWritten = this._written, writeQueueSize = transport.writableLength } =
       handle?._parent ?? handle ?? {};
     return bytesWritten - writeQueueSize;
@@ -275,21 +278,21 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   /** Writes; `free` gives the bytes back once they may be overwritten, where this returns false. */
   write(bytes: Buffer, free: () => void): boolean {
     const transport = this._transport;
-    const past =
+    const written =
       this._mayLend &&
-      this._past + transport.writableLength === 0 &&
+      this._bypassing + transport.writableLength === 0 &&
       transport.writable &&
       !('encrypted' in transport) &&
-      writePast(transport, bytes);
-    if (!past) return this.writev([bytes], free);
-    if (past === true) {
-      this._onSent();
+      writeToHandle(transport, bytes);
+    if (!written) return this.writev([bytes], free);
+    if (written === true) {
+      this._onTakenAtOnce();
       return true;
     }
-    // All of it until its callback: only then the kernel no longer reads them.
-    this._past = bytes.length;
-    past.callback = (error) => {
-      this._past = 0;
+    // All of them until the callback: only then has libuv no more use for them.
+    this._bypassing = bytes.length;
+    written.callback = (error) => {
+      this._bypassing = 0;
       free();
       if (error) transport.destroy(error);
       this._tellTaken();
@@ -303,7 +306,8 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     if (!transport.writable) return true;
     const lends = this._mayLend;
     const onWritten = (this._onWritten ??= this._makeOnWritten());
-    // A `drain` is told before what was lent has come back.
+    // Behind earlier bytes these are freed by a callback of their own: `_lent` holds one loan. In a
+    // listener of `drain` nothing waits any more, but `_lent` is still out.
     const waits = lends && (transport.writableLength > 0 || this._lent !== undefined);
     const taken = waits
       ? (error?: Error | null): void => {
@@ -344,7 +348,7 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     };
   }
 
-  /** What a destroyed stream gives back has not been taken; `close` follows. */
+  /** A destroyed stream calls back for what was never taken: nothing is told; `close` follows. */
   _tellTaken(): void {
     if (!this._transport.destroyed) this._onTaken();
   }

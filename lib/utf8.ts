@@ -11,8 +11,9 @@ interface FastWriter {
 }
 
 /**
- * Writes text as UTF-8, and tells its bytes. By what `write` itself ends in: **undocumented**, and a
- * tenth faster for a small message; by `write` where it is missing or not wanted.
+ * Writes text as UTF-8, and returns how many bytes. By `utf8Write`, which `write` itself calls:
+ * **undocumented**, and a tenth faster for a small message; by `write` where that is missing, or
+ * only what is documented is to be used.
  */
 export const writeUtf8: (into: Buffer, text: string, at: number) => number =
   (Buffer.prototype as FastWriter).utf8Write && !documented()
@@ -53,11 +54,14 @@ function sequenceLength(lead: number): number {
   return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
 }
 
-/** Whether a cut-off character, its lead byte at `at`, may become a valid one (RFC 3629 section 4). */
+/**
+ * Whether a cut-off character, its lead byte at `at`, may become a valid one (RFC 3629 section 4).
+ */
 function canBegin(bytes: Buffer, at: number, to: number): boolean {
   const begun = bytes.subarray(at, to);
   const size = sequenceLength(bytes[at] as number);
-  // Which second bytes a lead byte allows differs, but each allows the least or the greatest of all.
+  // The second byte's range depends on the lead byte, but always contains the least or the greatest
+  // one.
   return [0x80, 0xbf].some((next) =>
     isUtf8(Buffer.concat([begun, Buffer.of(next, 0x80, 0x80)], size)),
   );

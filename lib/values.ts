@@ -10,6 +10,8 @@ export const isString = (value: unknown): value is string => typeof value === 's
 export const isFunction = (value: unknown): value is (...args: never[]) => unknown =>
   typeof value === 'function';
 
+export const noop = (): void => undefined;
+
 /** A `TypeError` for an argument of the wrong kind. */
 export const wrongType = (message: string): TypeError =>
   Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
@@ -18,7 +20,7 @@ export const wrongType = (message: string): TypeError =>
 export const wrongValue = (message: string): RangeError =>
   Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
 
-/** An error that tells what was expected of an argument, and what came: a `TypeError`, or as told. */
+/** An error that names the argument, what was expected and what came; `wrong` makes it. */
 export const mustBe = <E extends Error = TypeError>(
   what: string,
   expected: string,
@@ -31,8 +33,8 @@ export function checkType(what: string, value: unknown, type: string): void {
   if (value !== undefined && typeof value !== type) throw mustBe(what, `a ${type}`, value);
 }
 
-/** What a user has made, if it is what it should be. */
-export function made<T>(value: T, what: string, member: keyof T & string): T {
+/** What a hook of the user's has made. @throws TypeError unless it is an object with this member */
+export function checkMade<T>(value: T, what: string, member: keyof T & string): T {
   if ((value as T | undefined)?.[member] === undefined) {
     throw mustBe(what, `an object with ${member}`, value);
   }
@@ -57,7 +59,9 @@ export function authority(remote: {
 /** From the first character that is no blank to the last one. */
 const NOT_BLANK = /[^\t ](?:.*[^\t ])?/s;
 
-/** Without the optional white space around a field's value (RFC 9110 section 5.6.3), in linear time. */
+/**
+ * Without the optional white space around a field's value (RFC 9110 section 5.6.3), in linear time.
+ */
 export const trimField = (text: string): string => NOT_BLANK.exec(text)?.[0] ?? '';
 
 /** What a wrong argument was, for an error message: `5`, `5n`, `"text"`, `an instance of Date`. */
@@ -89,6 +93,16 @@ export function copyOf(bytes: Buffer, from: number, to: number): Buffer {
 export const MAX_CONTROL_PAYLOAD = 125;
 
 /**
+ * The bytes of a string, as UTF-8, or of a view or an ArrayBuffer, not copied.
+ * @throws a TypeError that names `what`
+ */
+export function requireBytes(data: unknown, what: string): Buffer {
+  const bytes = isString(data) ? Buffer.from(data) : bytesOf(data);
+  if (!bytes) throw mustBe(what, 'a string or bytes', data);
+  return bytes;
+}
+
+/**
  * The bytes of a control frame's payload.
  * @throws a TypeError or RangeError that names `what`
  */
@@ -97,8 +111,7 @@ export function controlPayload(
   what: string,
   most = MAX_CONTROL_PAYLOAD,
 ): Buffer {
-  const bytes = isString(data) ? Buffer.from(data) : bytesOf(data);
-  if (!bytes) throw mustBe(what, 'a string or bytes', data);
+  const bytes = requireBytes(data, what);
   if (bytes.length > most) {
     throw mustBe(what, `at most ${most} bytes`, bytes.length, wrongValue);
   }
@@ -106,23 +119,23 @@ export function controlPayload(
 }
 
 /**
- * A listener's bug is the application's: it surfaces there as an uncaught exception, and never
- * wedges the protocol.
+ * Throws as an uncaught exception: a listener's bug is the application's, and must not stop the
+ * protocol.
  */
-export function raise(error: unknown): void {
+export function throwLater(error: unknown): void {
   queueMicrotask(() => {
     throw error;
   });
 }
 
-/** Calls back when the signal aborts, until the function is called that this returns. */
+/** Has `call` called when the signal aborts. Returns what stops that. */
 export function onAbort(signal: AbortSignal | undefined, call: () => void): () => void {
   signal?.addEventListener('abort', call);
   return () => signal?.removeEventListener('abort', call);
 }
 
-/** What is wrong with the arguments rejects the promise, as does what goes wrong later. */
-export function attempt<T>(work: () => Promise<T>): Promise<T> {
+/** Calls `work`: what it throws rejects the promise, as does what goes wrong later. */
+export function promiseTry<T>(work: () => Promise<T>): Promise<T> {
   try {
     return work();
   } catch (error) {
@@ -130,16 +143,16 @@ export function attempt<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Tells listeners; what they throw is theirs. */
-export function tell(emitter: object, ...args: unknown[]): void {
+/** Emits; what a listener throws is thrown as an uncaught exception. */
+export function emitSafely(emitter: object, ...args: unknown[]): void {
   try {
     (emitter as { emit: (...args: unknown[]) => void }).emit(...args);
   } catch (error) {
-    raise(error);
+    throwLater(error);
   }
 }
 
-/** The error for a connection that ended with this code. */
+/** The error for a connection that ended with this code: 1000, 1001 and 1005 are as agreed. */
 export function connectionClosed(code: number, reason: string, cause?: unknown): ConnectionClosed {
   const [Closed, name] =
     code === 1000 || code === 1001 || code === 1005

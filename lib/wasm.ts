@@ -15,43 +15,48 @@ declare const WebAssembly: {
 export const SLAB_SIZE = 66_560;
 /** Slabs for what is sent; they come first in the memory, the read buffer behind them. */
 export const SLABS = 16;
-/** Where the read buffer is. */
+/** Address of the read buffer in WebAssembly's memory. */
 export const READ_BUFFER = SLABS * SLAB_SIZE;
-/** Where UTF-16 is put that is made of what the read buffer holds. */
+/** Address of the UTF-16 that is decoded from the read buffer. */
 export const UTF16 = READ_BUFFER + SLAB_SIZE;
 
 /** Functions on addresses in {@link memory}. */
 export interface Wasm {
   readonly memory: { readonly buffer: ArrayBuffer };
-  /** Masks what is at `from`, and puts it to `at`, which may be the same; the key is little-endian. */
+  /**
+   * Copies bytes from `from` to `at`, which may be the same, and masks them; `key` is
+   * little-endian.
+   */
   readonly mask: (at: number, from: number, length: number, key: number) => void;
-  /** Puts payloads at `from` into the frames from `at` to `end`, which have their headers; masked. */
+  /**
+   * Copies payloads from `from` into the frames from `at` to `end`, which have headers; masks them.
+   */
   readonly fill: (at: number, end: number, from: number) => void;
-  /** 1 where there is nothing but ASCII from `at` to `end`. */
+  /** 1 where all bytes from `at` to `end` are ASCII, else 0. */
   readonly ascii: (at: number, end: number) => number;
-  /** Turns UTF-8 into UTF-16 at `out`. Gives where that ends; 0 where it is not valid. */
+  /** Decodes UTF-8 to UTF-16 at `out`. Returns where that ends; 0 where the UTF-8 is not valid. */
   readonly decode: (at: number, end: number, out: number) => number;
 }
 
-let loaded: Wasm | false | undefined;
+let instance: Wasm | false | undefined;
 
 /** Loaded on first use; `false` where WebAssembly is refused or has no SIMD. */
 export function wasm(): Wasm | false {
-  if (loaded === undefined) {
+  if (instance === undefined) {
     try {
       const module = new WebAssembly.Module(Buffer.from(WASM_CODE, 'base64'));
-      loaded = new WebAssembly.Instance(module).exports as Wasm;
+      instance = new WebAssembly.Instance(module).exports as Wasm;
     } catch {
-      // As with --jitless, or by a policy.
-      loaded = false;
+      // Such as with --jitless.
+      instance = false;
     }
   }
-  return loaded;
+  return instance;
 }
 
 let buffer: Buffer | undefined;
 
-/** One buffer serves every socket: it is read and left again within one callback. */
+/** One buffer for all sockets: what is read into it is parsed within the callback. */
 export function readBuffer(): Buffer {
   const found = wasm();
   return (buffer ??= found
