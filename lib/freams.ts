@@ -603,4 +603,5 @@ function firstByte(fin: boolean, code: number, rsv: number): number {
 const payloadOf = (code: number, message: string | Uint8Array): Buffer =>
   code >= ControlFrames.close
     ? controlPayload(message, 'payload')
-    : requireBytes(message, 'message');
+    : // Bytes are the common case.
+      (bytesOf(message) ?? requireBytes(message, 'message'));
