@@ -1,6 +1,7 @@
 /** Message listeners: what they are shown when they are attached, and what stays to be pulled. */
+import { once } from 'node:events';
 import { AioWebSocket, type Converse } from 'aiowebsocket';
-import { ended, listen, open, text, type Pair, queued } from './helpers/peer.js';
+import { ended, eventually, listen, open, ping, text, type Pair, queued } from './helpers/peer.js';
 
 type Emitter = Pick<AioWebSocket & Converse, 'on' | 'once' | 'addListener' | 'off'>;
 
@@ -117,7 +118,7 @@ describe.each(['aws', 'converse'] as const)('a message listener of %s', (which) 
   });
 });
 
-test('two listeners attached at different times each see every message once', async () => {
+test('what one listener has seen is not shown to those that come later', async () => {
   const { aws, converse, peer } = await withBacklog('aws', 'one');
   const first: unknown[] = [];
   const second: unknown[] = [];
@@ -132,70 +133,177 @@ test('two listeners attached at different times each see every message once', as
   await queued({ converse }, 3);
 
   expect(first).toEqual(['one', 'two', 'three']);
-  expect(second).toEqual(['one', 'two', 'three']);
+  expect(second).toEqual(['three']);
 });
 
-test('a listener attached within a listener is shown what is queued, the message under way included once', async () => {
+test('all who are attached in one turn are shown what is queued', async () => {
+  const { aws, converse } = await withBacklog('aws', 'one', 'two');
+  const seen: unknown[] = [];
+
+  aws.on('message', (data) => seen.push(`aws ${String(data)}`));
+  converse.on('message', (data) => seen.push(`converse ${String(data)}`));
+  await soon();
+
+  expect(seen).toEqual(['converse one', 'aws one', 'converse two', 'aws two']);
+});
+
+test('what comes while nobody listens is shown to the next who does', async () => {
+  const { aws, converse, peer } = await withBacklog('aws', 'one');
+  const seen: unknown[] = [];
+  const listener = (data: unknown): unknown => seen.push(data);
+  aws.on('message', listener);
+  await soon();
+  aws.off('message', listener);
+  peer.send(text('two'));
+  await queued({ converse }, 2);
+
+  converse.on('message', listener);
+  await soon();
+
+  expect(seen).toEqual(['one', 'two']);
+});
+
+test('a listener that comes between two messages of one read is shown both, in order', async () => {
   const { aws, converse, peer } = await open();
   const seen: unknown[] = [];
-  aws.once('message', () => {
-    aws.on('message', (data) => seen.push(data));
-  });
+  aws.on('ping', () => aws.on('message', (data) => seen.push(data)));
 
-  peer.send(text('one'), text('two'));
+  peer.send(text('one'), ping(), text('two'));
   await queued({ converse }, 2);
   await soon();
 
   expect(seen).toEqual(['one', 'two']);
 });
 
+test('what is pulled while nobody listens is shown to nobody', async () => {
+  const { aws, converse } = await withBacklog('aws', 'one', 'two', 'three', 'four');
+  const seen: unknown[] = [];
+  const listener = (data: unknown): unknown => seen.push(data);
+  aws.once('message', listener);
+  await soon();
+
+  expect([await converse.receive(), await converse.receive()]).toEqual(['one', 'two']);
+  aws.on('message', listener);
+  await soon();
+
+  expect(seen).toEqual(['one', 'three', 'four']);
+});
+
+const shift = (aws: AioWebSocket, how: 'once' | 'off'): Promise<unknown> =>
+  new Promise((resolve) => {
+    const listener = (data: unknown): void => {
+      if (how === 'off') aws.off('message', listener);
+      resolve(data);
+    };
+    aws[how === 'off' ? 'on' : 'once']('message', listener);
+  });
+
+test.each<[string, (aws: AioWebSocket, seen: unknown[]) => void]>([
+  [
+    'once() after once()',
+    async (aws, seen) => {
+      for (;;) seen.push(await shift(aws, 'once'));
+    },
+  ],
+  [
+    'on() and off() by turns',
+    async (aws, seen) => {
+      for (;;) seen.push(await shift(aws, 'off'));
+    },
+  ],
+  [
+    'once() after once(), with time between',
+    async (aws, seen) => {
+      for (;;) {
+        seen.push(await shift(aws, 'once'));
+        await soon();
+      }
+    },
+  ],
+  [
+    'once() of Node',
+    async (aws, seen) => {
+      for (;;) seen.push(...((await once(aws as never, 'message')) as [unknown]).slice(0, 1));
+    },
+  ],
+  [
+    'a listener that attaches itself again',
+    (aws, seen) => {
+      const listener = (data: unknown): void => {
+        aws.once('message', listener);
+        seen.push(data);
+      };
+      aws.once('message', listener);
+    },
+  ],
+  [
+    'two listeners that take turns',
+    (aws, seen) => {
+      const one = (data: unknown): void => {
+        seen.push(data);
+        aws.on('message', other);
+        aws.off('message', one);
+      };
+      const other = (data: unknown): void => {
+        seen.push(data);
+        aws.off('message', other);
+        aws.on('message', one);
+      };
+      aws.on('message', one);
+    },
+  ],
+])('a listener for each message gets one after the other: %s', async (_what, listenTo) => {
+  // More than stay where nobody pulls, before, in and between reads.
+  const messages = Array.from({ length: 600 }, (_, i) => String(i));
+  const pair = await withBacklog('aws', ...messages.slice(0, 300));
+  const { aws, peer } = pair;
+  const seen: unknown[] = [];
+
+  listenTo(aws, seen);
+  await eventually(pair, () => seen.length === 300);
+  for (const message of messages.slice(300, 310)) {
+    peer.send(text(message));
+    await eventually(pair, () => seen.length === Number(message) + 1);
+  }
+  peer.send(...messages.slice(310).map((message) => text(message)));
+  await eventually(pair, () => seen.length >= messages.length);
+
+  expect(seen).toEqual(messages);
+});
+
+test('a full queue stops nobody who attaches a listener for each message', async () => {
+  const { aws, peer } = await open({ maxQueue: 4 });
+  const messages = Array.from({ length: 40 }, (_, i) => String(i));
+  const seen: unknown[] = [];
+
+  peer.send(...messages.map((message) => text(message)));
+  while (seen.length < messages.length) {
+    seen.push(await shift(aws, 'once'));
+    await soon();
+  }
+
+  expect(seen).toEqual(messages);
+});
+
 test.each([
-  ['aws', 'converse'],
-  ['converse', 'aws'],
   ['aws', 'aws'],
+  ['aws', 'converse'],
 ] as const)(
-  'a listener of %s that attaches one of %s: each is shown once, in order',
+  'a listener of %s that attaches one of %s: that is shown what comes behind the message',
   async (which, other) => {
     const pair = await open();
     const { converse, peer } = pair;
     const seen: unknown[] = [];
-    peer.send(text('one'));
-    await queued(pair, 1);
-    const emitter = pair[which] as unknown as Emitter;
-    emitter.on('message', (data) => {
+    (pair[which] as unknown as Emitter).on('message', (data) => {
       if (data !== 'two') return;
       (pair[other] as unknown as Emitter).on('message', (one) => seen.push(one));
     });
-    await soon();
 
-    peer.send(text('two'), text('three'), text('four'));
+    peer.send(text('one'), text('two'), text('three'), text('four'));
     await queued({ converse }, 4);
     await soon();
 
-    expect(seen).toEqual(['one', 'two', 'three', 'four']);
-  },
-);
-
-test.each(['converse', 'aws'] as const)(
-  'a listener that is shown what waits, and attaches one of %s: that is shown it first, too',
-  async (other) => {
-    const pair = await withBacklog('converse', 'one', 'two');
-    const seen: unknown[] = [];
-    let attached = false;
-    pair.emitter.on('message', (data) => {
-      if (data !== 'three' || attached) return;
-      attached = true;
-      pair.emitter.on('message', (again) => {
-        if (again !== 'one') return;
-        (pair[other] as unknown as Emitter).on('message', (one) => seen.push(one));
-      });
-    });
-
-    pair.peer.send(text('three'));
-    await queued(pair, 3);
-    await soon();
-
-    expect(seen).toEqual(['one', 'two', 'three']);
+    expect(seen).toEqual(['three', 'four']);
   },
 );
 
@@ -210,7 +318,8 @@ test('what came while it opened is shown in order, also to who is attached by a 
   }
   const aws = ended(new Slow(server.uri));
   const seen: unknown[] = [];
-  aws.once('message', () => {
+  aws.once('message', (first) => {
+    seen.push(first);
     aws.on('message', (data) => seen.push(data));
   });
 

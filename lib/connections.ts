@@ -16,15 +16,10 @@ import { Alarm } from './timers.js';
 import { Transporter } from './transports.js';
 import { connectionClosed, emitSafely, noop } from './values.js';
 
-/** A listener of messages. */
-export type MessageListener = (data: Message, isBinary: boolean) => void;
-
 /** An emitter of messages. */
 export interface Audience {
   emit: (event: 'message', data: Message, isBinary: boolean) => boolean;
   listenerCount: (event: 'message') => number;
-  listeners: (event: 'message') => unknown[];
-  off: (event: 'message', listener: MessageListener, context: unknown, once: boolean) => unknown;
 }
 
 /** A ping that waits for its pong; resolves with the latency in milliseconds. */
@@ -112,13 +107,10 @@ export abstract class Connection extends Transporter {
   /** Whether `message` listeners are shown nothing yet: it is not open. */
   _listenersWait = true;
   _queue: PullQueue<Message> | undefined;
-  /** Listeners that are still to be shown what was kept when they were attached. */
-  _latecomers: (() => void)[] | undefined;
-  /**
-   * While a kept message is shown: how many kept ones are still to be, and who is shown it next.
-   */
-  _yetToShow = 0;
-  _nextAudience: Audience | undefined;
+  /** How many of the latest messages that are kept no listener has been shown. */
+  _unseenCount = 0;
+  /** Such that are to be shown next, the latest first; not counted above. */
+  _unseen: Message[] | undefined;
   /** Who gets the pieces of the message under way. */
   _streaming: PieceSink | undefined;
   /** Whether someone has pulled since the first listener was attached: then all is kept. */

@@ -4,7 +4,6 @@
  */
 import { EventEmitter } from './builtins.js';
 import { buffered, closedOf, setRef } from './connections.js';
-import type { Audience, MessageListener } from './connections.js';
 import type { Core } from './cores.js';
 import type { SocketState } from './enumerations.js';
 import { listenerAttached } from './inboxes.js';
@@ -63,7 +62,7 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
     context?: unknown,
   ): this {
     super.on(event, listener, context);
-    return this.#attached(event, listener, context);
+    return this.#attached(event);
   }
 
   override addListener<E extends EventEmitter.EventNames<Events>>(
@@ -80,20 +79,12 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
     context?: unknown,
   ): this {
     super.once(event, listener, context);
-    return this.#attached(event, listener, context, true);
+    return this.#attached(event);
   }
 
-  /** A new listener of messages is shown those that are still kept. */
-  #attached(event: unknown, listener: unknown, context: unknown = this, once = false): this {
-    if (event === 'message') {
-      listenerAttached(
-        this.#core,
-        this as unknown as Audience,
-        listener as MessageListener,
-        context,
-        once,
-      );
-    }
+  /** Messages that no listener has been shown are shown to the first. */
+  #attached(event: unknown): this {
+    if (event === 'message') listenerAttached(this.#core);
     return this;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { Buffer, clearTimeout, nextTick, setImmediate, setTimeout } from './builtins.js';
 import { closedError, setDeadline } from './connections.js';
-import type { Audience, Connection, MessageListener } from './connections.js';
+import type { Audience, Connection } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
 import { updateFlow } from './flows.js';
 import { checkKinds, numberOption, RECEIVE_KINDS, STREAM_KINDS } from './options.js';
@@ -23,7 +23,7 @@ const BACKLOG_BYTES = 262_144;
 
 /** A message has come: the first who waits gets it, and all who listen are shown it. */
 export function messageReceived(c: Connection, message: Message, bytes: number): void {
-  if (c._latecomers) catchUp(c);
+  if (c._unseen) showUnseen(c);
   const queue = queueOf(c);
   if (c._keepsNothing && queue._waiters._size === 0 && !c._listenersWait) {
     // Listeners alone: the common case, and the one that has to be fast.
@@ -33,54 +33,27 @@ export function messageReceived(c: Connection, message: Message, bytes: number):
   const listening = !c._listenersWait && countListeners(c) > 0;
   if (queue._offer(message)) armStream(c);
   else if (!listening || !c._keepsNothing) keep(c, message, bytes, listening);
-  if (listening) showWaiting(c, message, 0);
+  if (listening) show(c, message);
 }
 
-/** Messages that are kept for those who pull. */
-export const keptMessages = (c: Connection): Message[] => c._queue?._items._all() ?? [];
+/** A listener has been attached: what is kept and nobody was shown is shown to all, soon. */
+export function listenerAttached(c: Connection): void {
+  if (countListeners(c) === 1) c._pulled = c._keepsNothing = false;
+  if (c._listenersWait || c._unseen) return;
+  collectUnseen(c);
+  nextTick(showUnseen, c);
+}
+
+/** Listeners are to be shown what is kept now, also what is pulled before that. */
+export function collectUnseen(c: Connection): void {
+  c._unseen = c._queue?._items._last(c._unseenCount);
+  c._unseenCount = 0;
+}
 
 /** The connection is open: listeners are shown what came before, and from now on what comes. */
-export function startShowing(c: Connection, messages: readonly Message[]): void {
+export function startShowing(c: Connection): void {
   c._listenersWait = false;
-  if (messages.length === 0 || !countListeners(c)) return;
-  messages.forEach((message, i) => {
-    showWaiting(c, message, messages.length - i - 1);
-  });
-  trim(c);
-}
-
-/** A listener has been attached: it is shown, soon, what still waits. */
-export function listenerAttached(
-  c: Connection,
-  audience: Audience,
-  listener: MessageListener,
-  context: unknown,
-  once: boolean,
-): void {
-  if (countListeners(c) === 1) c._pulled = c._keepsNothing = false;
-  if (c._listenersWait) return;
-  const all = keptMessages(c);
-  // Not what is still to be shown to all: this listener will be shown it with the others.
-  const messages = all.slice(
-    0,
-    Math.max(0, all.length - c._yetToShow - (c._nextAudience === audience ? 1 : 0)),
-  );
-  if (messages.length === 0) return;
-  if (!c._latecomers) {
-    c._latecomers = [];
-    nextTick(catchUp, c);
-  }
-  c._latecomers.push(() => {
-    for (const message of messages) {
-      if (!audience.listeners('message').includes(listener)) break;
-      if (once) audience.off('message', listener, context, true);
-      try {
-        listener.call(context, message, !isString(message));
-      } catch (error) {
-        throwLater(error);
-      }
-    }
-  });
+  showUnseen(c);
 }
 
 /** The next message. */
@@ -178,17 +151,18 @@ function showTo(emitter: Audience, message: Message): boolean {
 }
 
 /**
- * The same where messages are kept: listeners attached meanwhile first catch up with those before
- * it.
+ * A message is shown once, to all who listen then: who attaches a listener for each message gets one
+ * after the other.
  */
-function showWaiting(c: Connection, message: Message, behind: number): void {
-  c._yetToShow = behind;
-  c._emitters.forEach((emitter, i, emitters) => {
-    c._nextAudience = emitters[i + 1];
-    showTo(emitter, message);
-    catchUp(c);
-  });
-  c._yetToShow = 0;
+function showUnseen(c: Connection): void {
+  const messages = c._unseen;
+  if (!messages) return;
+  for (let message; countListeners(c) > 0 && (message = messages.pop()) !== undefined;) {
+    show(c, message);
+  }
+  c._unseen = undefined;
+  c._unseenCount += messages.length;
+  trim(c);
 }
 
 function keep(c: Connection, message: Message, bytes: number, listening: boolean): void {
@@ -196,10 +170,12 @@ function keep(c: Connection, message: Message, bytes: number, listening: boolean
   if (queue._items._size === 0) c._pulledLately = false;
   queue._keep(message, bytes);
   if (listening) trim(c);
+  else c._unseenCount++;
 }
 
 /** Keeps no more than a small backlog of what listeners saw and nobody pulls. */
 function trim(c: Connection): void {
+  if (!countListeners(c)) return;
   const queue = queueOf(c);
   const { _size: size, _bytes: bytes } = queue._items;
   if (!c._pulled && (size > BACKLOG || bytes > BACKLOG_BYTES)) dropQueue(c);
@@ -267,16 +243,6 @@ function stopWaiting(c: Connection, waiter: Waiter<Message>): void {
 export function armStream(c: Connection): void {
   const waiter: PieceWaiter | undefined = c._queue?._waiters._peek();
   if (waiter?._sink) c._frames[c._closeSent ? 'undivert' : 'divert'](waiter._sink);
-}
-
-function catchUp(c: Connection): void {
-  if (!c._latecomers) return;
-  // They may bring others with them.
-  for (let latecomers; (latecomers = c._latecomers);) {
-    c._latecomers = undefined;
-    for (const one of latecomers) one();
-  }
-  if (countListeners(c)) trim(c);
 }
 
 function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {

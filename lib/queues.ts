@@ -55,9 +55,13 @@ export class Fifo<T> {
     return item;
   }
 
-  /** All items, in an array of their own. */
-  _all(): T[] {
-    return this._list.filter((_, at) => at >= this._at && !(at & 1)) as T[];
+  /** So many of the last items, or all, the latest first. */
+  _last(count: number): T[] {
+    const from = Math.max(this._at, this._list.length - count * 2);
+    return this._list
+      .slice(from)
+      .filter((_, i) => !(i & 1))
+      .reverse() as T[];
   }
 
   /** Removes an item, wherever it is. It must be of size 0. */
