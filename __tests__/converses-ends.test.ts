@@ -369,3 +369,24 @@ describe('while the end waits for the user', () => {
     expect(told).toEqual(['0', '1', '2']);
   });
 });
+
+test('all that waited to be sent or answered ends with one and the same error', async () => {
+  const { aws, converse } = await open();
+  const source = async function* (): AsyncGenerator<string> {
+    yield 'first';
+    await aws.closed;
+  };
+  const waiting = [
+    converse.ping(),
+    converse.ping(),
+    converse.send(source()),
+    converse.send('x'),
+  ].map((one) => one.catch((error: unknown) => error));
+  await new Promise(setImmediate);
+
+  aws.terminate();
+  const errors = await Promise.all(waiting);
+
+  expect(errors[0]).toBeInstanceOf(ConnectionClosedError);
+  expect(new Set(errors).size).toBe(1);
+});

@@ -1,5 +1,5 @@
 /** Pings and pongs of the user and of the peer. */
-import { ConnectionClosed } from 'aiowebsocket';
+import { ConnectionClosed, SocketState } from 'aiowebsocket';
 import { close, eventually, open, Opcode, ping, pong, text } from './helpers/peer.js';
 import { client } from './helpers/peer.js';
 import { wsServer } from './helpers/ws-server.js';
@@ -26,6 +26,27 @@ describe('ping()', () => {
     const aws = await client(uri).createConnection();
 
     expect(await aws.manipulator.ping()).toBeGreaterThan(0);
+  });
+
+  test('does not wait for ever where a server answers none: 16,384 later pings end it', async () => {
+    const { aws, converse, peer } = await open();
+    const MOST = 16_384;
+    let ended = 0;
+    const end = (): number => ++ended;
+    const first = converse.ping('first');
+    const second = converse.ping('second');
+    for (let i = 0; i < MOST - 1; i++) void converse.ping('later').then(end, end);
+
+    await expect(first).rejects.toMatchObject({
+      name: 'TimeoutError',
+      operation: 'pong',
+      message: expect.stringContaining(String(MOST)),
+    });
+    await peer.until(() => peer.frames.length === MOST + 1);
+    expect(ended).toBe(0);
+    peer.send(pong('second'));
+    expect(await second).toBeGreaterThanOrEqual(0);
+    expect(aws.state).toBe(SocketState.opened);
   });
 
   test('without data differs from any other, and is not empty', async () => {

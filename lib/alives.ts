@@ -16,6 +16,8 @@ import { controlPayload, promiseTry, throwLater } from './values.js';
 
 /** Milliseconds from one look at bytes that wait to be sent to the next. */
 const WRITING_CHECK = 1000;
+/** Pings of the user's that may wait for their pongs, which a peer may leave out. */
+const MOST_PINGS = 16_384;
 
 /**
  * Timers that connections share are made in it, not in the AsyncLocalStorage context of the first.
@@ -150,7 +152,11 @@ function sendPing(c: Connection, _payload: Buffer, _isKeepalive = false): Promis
   const _sentAt = performance.now();
   return quietly(
     new Promise((_resolve, _reject) => {
-      (c._pings ??= []).push({ _payload, _sentAt, _isKeepalive, _resolve, _reject });
+      const pings = (c._pings ??= []);
+      if (pings.push({ _payload, _sentAt, _isKeepalive, _resolve, _reject }) > MOST_PINGS) {
+        const message = `no pong came for this ping, nor for ${MOST_PINGS} after it`;
+        pings.shift()!._reject(new TimeoutError(message, 'pong', 'open'));
+      }
     }),
   );
 }

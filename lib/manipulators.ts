@@ -135,8 +135,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * Sends one ping and waits for its pong, or that of a later ping (RFC 6455 section 5.5.2).
    * @param data at most 125 bytes; random when omitted, so that concurrent pings differ
    * @returns round-trip latency in milliseconds
-   * @throws {ConnectionClosed}, or what broke it, when the connection ends first; TypeError or
-   * RangeError for wrong data
+   * @throws {ConnectionClosed}, or what broke it, when the connection ends first; TimeoutError when
+   * neither it nor 16,384 later ones are answered; TypeError or RangeError for wrong data
    */
   ping(data?: ControlData): Promise<number> {
     return ping(coreOf(this), data);

@@ -68,7 +68,9 @@ export function endSending(c: Connection): void {
   const sources = c._sources ?? [];
   c._drainWaiters = c._queuedSends = c._pings = c._sources = undefined;
   c._sendQueue?._clear();
-  for (const { _reject } of waiters) _reject(c._error ?? closedError(c));
+  // One for all: each of its own would cost a stack trace.
+  let error: Error | undefined;
+  for (const { _reject } of waiters) _reject((error ??= c._error ?? closedError(c)));
   sources.forEach(returnSource);
 }
 
