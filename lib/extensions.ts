@@ -209,15 +209,29 @@ export class Deflate implements Extension {
     if (!this._nonEmpty) return undefined;
     this._nonEmpty = !last;
     const collected = this._collected;
-    if (!collected) return this._inflate(last ? Buffer.concat([bytes, TAIL]) : bytes, last, output);
+    if (!collected) return this.resume(last ? Buffer.concat([bytes, TAIL]) : bytes, last, output);
     collected.push(Buffer.from(bytes));
     if (!last) return undefined;
     this._collected = [];
-    return this._inflate(Buffer.concat([...collected, TAIL]), last, output);
+    return this.resume(Buffer.concat([...collected, TAIL]), last, output);
   }
 
-  resume(rest: Buffer, last: boolean, output: TakeOutput): Buffer | undefined {
-    return this._inflate(rest, last, output);
+  resume(input: Buffer, last: boolean, output: TakeOutput): Buffer | undefined {
+    try {
+      const rest = this._inflater!._process(input, last, INFLATE_SLICE, output);
+      if (rest.length > 0) return rest;
+      if (last && this._parameters.serverForgets) this._inflater!._reset();
+      return undefined;
+    } catch (cause) {
+      if (cause instanceof FrameError) throw cause;
+      const tooBig = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
+      throw new FrameError(
+        tooBig ? 'ERR_FRAME_TOO_BIG' : 'ERR_FRAME_PAYLOAD',
+        `the server sent a message that cannot be inflated: ${(cause as Error).message}`,
+        tooBig ? StatusCodes.messageTooBig : StatusCodes.invalidPayload,
+        { cause },
+      );
+    }
   }
 
   encode(bytes: Buffer, last: boolean): Buffer {
@@ -236,24 +250,6 @@ export class Deflate implements Extension {
     this._deflater?._close();
     this._inflater?._close();
     this._deflater = this._inflater = this._collected = undefined;
-  }
-
-  _inflate(input: Buffer, last: boolean, output: TakeOutput): Buffer | undefined {
-    try {
-      const rest = this._inflater!._process(input, last, INFLATE_SLICE, output);
-      if (rest.length > 0) return rest;
-      if (last && this._parameters.serverForgets) this._inflater!._reset();
-      return undefined;
-    } catch (cause) {
-      if (cause instanceof FrameError) throw cause;
-      const tooBig = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
-      throw new FrameError(
-        tooBig ? 'ERR_FRAME_TOO_BIG' : 'ERR_FRAME_PAYLOAD',
-        `the server sent a message that cannot be inflated: ${(cause as Error).message}`,
-        tooBig ? StatusCodes.messageTooBig : StatusCodes.invalidPayload,
-        { cause },
-      );
-    }
   }
 
   _makeInflater(): Codec {
