@@ -14,12 +14,21 @@ import {
   whenRead,
 } from './closings.js';
 import { Connection, emitAll } from './connections.js';
-import { feedChunk, runWaitingEnds, startReading, updateFlow } from './flows.js';
-import type { FramesHost } from './freams.js';
+import { feedChunk, noteSlices, runWaitingEnds, startReading } from './flows.js';
+import type { FramesEvents, FramesHost, OtherEvent } from './freams.js';
 import { messageReceived } from './inboxes.js';
 import { resolveDrains } from './outboxes.js';
 import type { Message } from './parts.js';
 import { HOST, WAITS } from './symbols.js';
+
+/** What the codec's events lead to. */
+const ON: { readonly [E in OtherEvent]: (c: Connection, ...args: FramesEvents[E]) => void } = {
+  ping: pingReceived,
+  pong: pongReceived,
+  flow: noteSlices,
+  error: fail,
+  close: closeReceived,
+};
 
 /** The connection, with what happens to it. */
 export class Core extends Connection implements FramesHost {
@@ -66,26 +75,13 @@ export class Core extends Connection implements FramesHost {
     else messageReceived(this, message, bytes);
   }
 
-  _onPing(payload: Buffer): void {
-    pingReceived(this, payload);
-  }
-
-  _onPong(payload: Buffer): void {
-    pongReceived(this, payload);
-  }
-
-  _onFlow(works: boolean): void {
-    this._codecBusy = works;
-    updateFlow(this);
+  _onEvent<E extends OtherEvent>(event: E, ...args: FramesEvents[E]): void {
+    ON[event](this, ...args);
   }
 
   // What has come is read, or will never be.
   _onResumed(): void {
     if (this._waitingEnds && !this._frames[WAITS]) nextTick(runWaitingEnds, this);
-  }
-
-  _onPeerClose(code: number, reason: string): void {
-    closeReceived(this, code, reason);
   }
 }
 

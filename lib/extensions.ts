@@ -46,6 +46,40 @@ interface ZlibStream {
 
 let scratch: Buffer | undefined;
 
+/** The latest output, as a ring buffer: what zlib's window held. */
+interface History {
+  _keep: (bytes: Buffer) => void;
+  /** As a stored block (RFC 1951 section 3.2.4), where it holds anything. */
+  _toBlock: () => Buffer | false;
+  _clear: () => void;
+}
+
+function makeHistory(window: number): History {
+  const ring = Buffer.allocUnsafe(window);
+  let at = 0;
+  let kept = 0;
+  return {
+    _keep(bytes) {
+      const latest = bytes.length > window ? bytes.subarray(-window) : bytes;
+      const { length } = latest;
+      const copied = latest.copy(ring, at);
+      if (copied < length) latest.copy(ring, 0, copied);
+      at = (at + length) % window;
+      kept = Math.min(window, kept + length);
+    },
+    _toBlock: () =>
+      kept > 0 &&
+      Buffer.concat([
+        Buffer.of(0, kept, kept >> 8, ~kept, ~kept >> 8),
+        ring.subarray(at, kept),
+        ring.subarray(0, at),
+      ]),
+    _clear() {
+      at = kept = 0;
+    },
+  };
+}
+
 /**
  * @param window bytes to restore behind a block that is marked as the last; 0: none
  * @returns undefined where Node's zlib does not have what this needs
@@ -58,68 +92,46 @@ function handleCodec(stream: ZlibStream, window = 0): Codec | undefined {
   handle.onerror = (message) => {
     failure = message;
   };
-  /** The latest output, as a ring buffer: what zlib's window held. */
-  const ring = Buffer.allocUnsafe(window);
-  let at = 0;
-  let kept = 0;
+  const history = makeHistory(window);
   /** Output bytes since input last had to wait, of however many messages. */
   let produced = 0;
   const out = (scratch ??= Buffer.allocUnsafeSlow(65_536));
   const write = (input: Buffer): void => {
     writeSync.call(handle, SYNC_FLUSH, input, 0, input.length, out, 0, out.length);
   };
-  const keep = (bytes: Buffer): void => {
-    const latest = bytes.length > window ? bytes.subarray(-window) : bytes;
-    const { length } = latest;
-    const copied = latest.copy(ring, at);
-    if (copied < length) latest.copy(ring, 0, copied);
-    at = (at + length) % window;
-    kept = Math.min(window, kept + length);
-  };
-  /**
-   * At a last block zlib forgets its window: it gets it back as a stored block (RFC 1951 section
-   * 3.2.4).
-   */
-  const restart = (): void => {
-    stream.reset();
-    if (kept === 0) return;
-    const head = Buffer.of(0, kept, kept >> 8, ~kept, ~kept >> 8);
-    const before = ring.subarray(at, kept);
-    write(Buffer.concat([head, before, ring.subarray(0, at)]));
-  };
   return {
     _process(input, last, slice, output) {
       let rest = input;
       const until = Math.min(produced + slice, slice * MAX_SLICES);
-      for (;;) {
-        if (produced >= until && rest.length > 0) {
-          produced = 0;
-          return rest;
-        }
+      while (produced < until || rest.length === 0) {
         write(rest);
         if (failure) throw new Error(failure);
         const [room = 0, unread = 0] = state;
+        const bytes = out.subarray(0, out.length - room);
         rest = rest.subarray(rest.length - unread);
-        produced += out.length - room;
+        produced += bytes.length;
         const done = room > 0 && unread === 0;
-        if (room < out.length) {
-          const bytes = out.subarray(0, out.length - room);
-          if (window) keep(bytes);
+        if (bytes.length > 0) {
+          if (window) history._keep(bytes);
           output(bytes, done);
         }
         if (done) return NOTHING;
-        // A block was marked as the last, behind which others may follow (RFC 7692 section
-        // 7.2.3.4).
         if (room > 0) {
-          restart();
+          // A block was marked as the last, behind which others may follow (RFC 7692 section
+          // 7.2.3.4). zlib forgets its window there.
+          stream.reset();
+          const block = history._toBlock();
+          if (block) write(block);
           produced += window || 1024;
           if (last && rest.equals(TAIL)) return NOTHING;
         }
       }
+      produced = 0;
+      return rest;
     },
     _reset() {
       stream.reset();
-      at = kept = 0;
+      history._clear();
     },
     _close: () => {
       stream.close();
@@ -197,15 +209,29 @@ export class Deflate implements Extension {
     if (!this._nonEmpty) return undefined;
     this._nonEmpty = !last;
     const collected = this._collected;
-    if (!collected) return this._inflate(last ? Buffer.concat([bytes, TAIL]) : bytes, last, output);
+    if (!collected) return this.resume(last ? Buffer.concat([bytes, TAIL]) : bytes, last, output);
     collected.push(Buffer.from(bytes));
     if (!last) return undefined;
     this._collected = [];
-    return this._inflate(Buffer.concat([...collected, TAIL]), last, output);
+    return this.resume(Buffer.concat([...collected, TAIL]), last, output);
   }
 
-  resume(rest: Buffer, last: boolean, output: TakeOutput): Buffer | undefined {
-    return this._inflate(rest, last, output);
+  resume(input: Buffer, last: boolean, output: TakeOutput): Buffer | undefined {
+    try {
+      const rest = this._inflater!._process(input, last, INFLATE_SLICE, output);
+      if (rest.length > 0) return rest;
+      if (last && this._parameters.serverForgets) this._inflater!._reset();
+      return undefined;
+    } catch (cause) {
+      if (cause instanceof FrameError) throw cause;
+      const tooBig = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
+      throw new FrameError(
+        tooBig ? 'ERR_FRAME_TOO_BIG' : 'ERR_FRAME_PAYLOAD',
+        `the server sent a message that cannot be inflated: ${(cause as Error).message}`,
+        tooBig ? StatusCodes.messageTooBig : StatusCodes.invalidPayload,
+        { cause },
+      );
+    }
   }
 
   encode(bytes: Buffer, last: boolean): Buffer {
@@ -224,24 +250,6 @@ export class Deflate implements Extension {
     this._deflater?._close();
     this._inflater?._close();
     this._deflater = this._inflater = this._collected = undefined;
-  }
-
-  _inflate(input: Buffer, last: boolean, output: TakeOutput): Buffer | undefined {
-    try {
-      const rest = this._inflater!._process(input, last, INFLATE_SLICE, output);
-      if (rest.length > 0) return rest;
-      if (last && this._parameters.serverForgets) this._inflater!._reset();
-      return undefined;
-    } catch (cause) {
-      if (cause instanceof FrameError) throw cause;
-      const tooBig = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
-      throw new FrameError(
-        tooBig ? 'ERR_FRAME_TOO_BIG' : 'ERR_FRAME_PAYLOAD',
-        `the server sent a message that cannot be inflated: ${(cause as Error).message}`,
-        tooBig ? StatusCodes.messageTooBig : StatusCodes.invalidPayload,
-        { cause },
-      );
-    }
   }
 
   _makeInflater(): Codec {

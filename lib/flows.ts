@@ -23,6 +23,12 @@ export function pauseReading(c: Connection, pause: boolean): void {
   updateFlow(c);
 }
 
+/** The codec begins or ends to work through a large message, a slice a turn. */
+export function noteSlices(c: Connection, works: boolean): void {
+  c._codecBusy = works;
+  updateFlow(c);
+}
+
 /** Pauses or resumes the codec and the transport. Once the connection is ending, all is read. */
 export function updateFlow(c: Connection): void {
   // Only the codec's own pause still holds then: a Close frame may stand behind a large message.

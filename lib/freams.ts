@@ -52,15 +52,15 @@ export interface FramesOptions extends LimitOptions {
   extension?: Extension | undefined;
 }
 
+/** @internal */
+export type OtherEvent = Exclude<keyof FramesEvents, 'message'>;
+
 /** @internal Told of everything before the listeners are: the connection. */
 export interface FramesHost {
   _onMessage: (data: Message, bytes: number) => void;
-  _onPing: (payload: Buffer) => void;
-  _onPong: (payload: Buffer) => void;
-  _onFlow: (waits: boolean) => void;
+  /** Any event but `message`. */
+  _onEvent: <E extends OtherEvent>(event: E, ...args: FramesEvents[E]) => void;
   _onResumed: () => void;
-  _fail: (error: Error) => void;
-  _onPeerClose: (code: number, reason: string) => void;
 }
 
 /** Takes packed frames; each call gets bytes of its own. The original's `writer`. */
@@ -321,13 +321,7 @@ export class Frames extends EventEmitter<FramesEvents> {
   /** A control frame has come (RFC 6455 section 5.5). */
   protected extraOperation(code: number, payload: Buffer): void {
     if (code === ControlFrames.close) this.receiveClose(payload);
-    else if (code === ControlFrames.ping) {
-      this.#host?._onPing(payload);
-      emitSafely(this, 'ping', payload);
-    } else {
-      this.#host?._onPong(payload);
-      emitSafely(this, 'pong', payload);
-    }
+    else this.#tell(code === ControlFrames.ping ? 'ping' : 'pong', payload);
   }
 
   /** A Close frame has come: checks it, and emits `close` (RFC 6455 section 5.5.1). */
@@ -340,8 +334,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     const reason = decodeUtf8(payload, 2, length);
     if (reason === undefined) throw notUtf8(payload, 'a close reason');
     this.stop(connectionClosed(code, reason));
-    this.#host?._onPeerClose(code, reason);
-    emitSafely(this, 'close', code, reason);
+    this.#tell('close', code, reason);
   }
 
   /**
@@ -539,14 +532,14 @@ export class Frames extends EventEmitter<FramesEvents> {
   #endSlices(): void {
     if (!(this.#stops & SLICED)) return;
     this.#stops &= ~SLICED;
-    this.#emitFlow(false);
+    this.#tell('flow', false);
   }
 
   /** A large message must not keep other connections waiting: it goes on in the next turn. */
   #decodeLater(rest: Buffer, last: boolean): void {
     if (!(this.#stops & SLICED)) {
       this.#stops |= SLICED;
-      this.#emitFlow(true);
+      this.#tell('flow', true);
     }
     setImmediate(() => {
       if (this.#stops & ENDED) return;
@@ -554,15 +547,14 @@ export class Frames extends EventEmitter<FramesEvents> {
         this.#decode(rest, last, false);
       } catch (error) {
         this.stop(error as Error);
-        this.#host?._fail(error as Error);
-        emitSafely(this, 'error', error);
+        this.#tell('error', error as FrameError);
       }
     });
   }
 
-  #emitFlow(waits: boolean): void {
-    this.#host?._onFlow(waits);
-    emitSafely(this, 'flow', waits);
+  #tell<E extends OtherEvent>(event: E, ...args: FramesEvents[E]): void {
+    this.#host?._onEvent(event, ...args);
+    emitSafely(this, event, ...args);
   }
 
   #ensureAssembly(): Assembly {

@@ -5,7 +5,7 @@
 import { Buffer, NOTHING } from './builtins.js';
 import { HandShakeError, type HandShakeFailure } from './exceptions.js';
 import type { Numbers } from './options.js';
-import type { HeaderList } from './parts.js';
+import type { HeaderField, HeaderList } from './parts.js';
 import { parseField } from './requests.js';
 import { describeValue } from './values.js';
 
@@ -52,10 +52,10 @@ export class Answer implements HandShakeResponse {
   extensions = '';
   head: Buffer = NOTHING;
   #text = '';
-  #fields: HeaderList | undefined;
+  #fields: HeaderField[] | undefined;
   #headers: HandShakeResponse['headers'] | undefined;
 
-  constructor(status: number, fields?: HeaderList) {
+  constructor(status: number, fields?: HeaderField[]) {
     this.status = status;
     this.#fields = fields;
   }
@@ -83,10 +83,15 @@ export class Answer implements HandShakeResponse {
     return this.toJSON();
   }
 
+  /** Adds a field. Returns how many there are. */
+  _add(field: HeaderField): number {
+    return this.#fields!.push(field);
+  }
+
   /** Its head is whole. */
   _complete(text: string, head: Buffer): this {
     this.#text = text;
-    this.head = head;
+    if (head.length > 0) this.head = Buffer.from(head);
     return this;
   }
 
@@ -125,71 +130,66 @@ export function responseReader({
   maxHeadBytes,
   maxHeadFields,
 }: Pick<Numbers, 'maxHeadBytes' | 'maxHeadFields'>): (chunk: Buffer) => Answer | undefined {
-  let text = '';
-  /** Where the line begins that has not ended yet. */
-  let from = 0;
   let left = maxHeadBytes;
-  let fields: [name: string, value: string][] = [];
+  /** The lines that have ended, and what has come of the next one. */
+  let head = '';
+  let line = '';
   let answer: Answer | undefined;
 
-  /** @returns whether it was the last of the head */
-  const readLine = (line: string): boolean => {
-    if (!answer) {
-      const found = STATUS_LINE.exec(line);
-      if (!found) throw notHttp(line);
-      answer = new Answer(Number(found[1]), (fields = []));
-      return false;
-    }
-    if (line === '\r\n') return true;
-    const field = parseField(line);
-    if (!field) throw responseError('RESPONSE', `a bad field: ${describeValue(line)}`, answer);
-    if (fields.push(field) > maxHeadFields) {
-      throw responseError('LIMIT', `over ${maxHeadFields} fields (maxHeadFields)`, answer);
-    }
-    return false;
+  const checkLimit = (): void => {
+    const what = `over ${maxHeadBytes} bytes (maxHeadBytes)`;
+    if (line.length > left) throw responseError('LIMIT', what, answer);
   };
-
   return (chunk) => {
-    // Behind `from`, the text so far holds no line end: the search goes on here.
-    let seen = text.length;
-    const last = text.slice(-1);
     const fresh = chunk.toString('latin1');
-    text += fresh;
-    const checkLimit = (to: number): void => {
-      if (to > left)
-        throw responseError('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`, answer);
-    };
-    // The cost must not grow with the number of chunks: the text is searched only where a line
-    // ends.
-    const endsLine = fresh.includes('\n');
-    for (let next; endsLine && (next = text.indexOf('\n', seen) + 1) > 0;) {
-      const isEnd = readLine(text.slice(from, next));
-      checkLimit(next);
-      from = seen = next;
-      if (!isEnd) continue;
-      const { status } = answer!;
-      // 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limit.
-      if (status === 101 || status > 199) {
-        const behind = text.length - next;
-        const head = behind > 0 ? Buffer.from(chunk.subarray(-behind)) : NOTHING;
-        // A copy: a slice would keep alive all that came in the same read.
-        const own = Buffer.from(text.slice(0, next), 'latin1').toString('latin1');
-        return answer!._complete(own, head);
+    let from = 0;
+    for (let next; (next = fresh.indexOf('\n', from) + 1) > 0; from = next) {
+      line += fresh.slice(from, next);
+      const whole = line === '\r\n' && answer;
+      if (!whole) answer = withLine(answer, line, maxHeadFields);
+      checkLimit();
+      left -= line.length;
+      head += line;
+      line = '';
+      if (whole) {
+        // 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limit.
+        if (whole.status === 101 || whole.status > 199) {
+          return whole._complete(ownText(head), chunk.subarray(next));
+        }
+        head = '';
+        answer = undefined;
       }
-      text = text.slice(next);
-      left -= next;
-      from = seen = 0;
-      answer = undefined;
     }
+    const part = line.slice(-1) + fresh.slice(from);
+    line += fresh.slice(from);
     // What cannot become a valid line is refused before its end, which may never come.
-    if (!answer && seen < 9 && !START.startsWith(text.slice(0, 9).replace('.0', '.1'))) {
-      throw notHttp(text);
-    }
-    if (NEVER.test(last + fresh)) readLine(text.slice(from));
-    checkLimit(text.length);
+    if (NEVER.test(part) || (!answer && !isStart(line))) withLine(answer, line, maxHeadFields);
+    checkLimit();
     return undefined;
   };
 }
 
-const notHttp = (line: string): HandShakeError =>
-  responseError('RESPONSE', `no HTTP/1.1: ${describeValue(line)}`);
+/** A copy: a slice would keep alive all that came in the same read. */
+const ownText = (text: string): string => Buffer.from(text, 'latin1').toString('latin1');
+
+/** Whether HTTP/1.1 or 1.0 begins so. */
+const isStart = (text: string): boolean =>
+  START.startsWith(text.slice(0, START.length).replace('.0', '.1'));
+
+/**
+ * Takes a line of the head that is not its last.
+ * @param answer with the lines before it; made of the first one
+ */
+function withLine(answer: Answer | undefined, line: string, maxHeadFields: number): Answer {
+  if (!answer) {
+    const found = STATUS_LINE.exec(line);
+    if (!found) throw responseError('RESPONSE', `no HTTP/1.1: ${describeValue(line)}`);
+    return new Answer(Number(found[1]), []);
+  }
+  const field = parseField(line);
+  if (!field) throw responseError('RESPONSE', `a bad field: ${describeValue(line)}`, answer);
+  if (answer._add(field) > maxHeadFields) {
+    throw responseError('LIMIT', `over ${maxHeadFields} fields (maxHeadFields)`, answer);
+  }
+  return answer;
+}
