@@ -271,6 +271,29 @@ test.each<[string, (aws: AioWebSocket, seen: unknown[]) => void]>([
   expect(seen).toEqual(messages);
 });
 
+test.each(['on', 'once'] as const)(
+  'who is pulling when a listener comes, by %s(), loses nothing of what waits',
+  async (method) => {
+    const messages = Array.from({ length: 600 }, (_, i) => String(i));
+    const { aws, converse, peer } = await withBacklog('aws', ...messages.slice(0, 300));
+    const pulled: unknown[] = [];
+    const listener = (): void => {
+      if (method === 'once') aws.once('message', listener);
+    };
+
+    pulled.push(await converse.receive());
+    aws[method]('message', listener);
+    await soon();
+    peer.send(...messages.slice(300).map((message) => text(message)));
+    while (pulled.length < messages.length) {
+      pulled.push(await converse.receive());
+      if (pulled.length % 50 === 0) await soon();
+    }
+
+    expect(pulled).toEqual(messages);
+  },
+);
+
 test('a full queue stops nobody who attaches a listener for each message', async () => {
   const { aws, peer } = await open({ maxQueue: 4 });
   const messages = Array.from({ length: 40 }, (_, i) => String(i));

@@ -17,7 +17,7 @@ import { controlPayload, promiseTry, throwLater } from './values.js';
 /** Milliseconds from one look at bytes that wait to be sent to the next. */
 const WRITING_CHECK = 1000;
 /** Pings of the user's that may wait for their pongs, which a peer may leave out. */
-const MOST_PINGS = 16_384;
+const MOST_PINGS = 65_536;
 
 /**
  * Timers that connections share are made in it, not in the AsyncLocalStorage context of the first.

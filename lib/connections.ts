@@ -10,7 +10,7 @@ import type { Frames } from './freams.js';
 import type { Numbers } from './options.js';
 import type { CloseInfo, Data, Message } from './parts.js';
 import type { PieceSink } from './assemblies.js';
-import type { PullQueue, Waiter } from './queues.js';
+import type { Fifo, PullQueue, Waiter } from './queues.js';
 import type { SendQueue } from './sends.js';
 import { Alarm } from './timers.js';
 import { Transporter } from './transports.js';
@@ -109,8 +109,8 @@ export abstract class Connection extends Transporter {
   _queue: PullQueue<Message> | undefined;
   /** How many of the latest messages that are kept no listener has been shown. */
   _unseenCount = 0;
-  /** Such that are to be shown next, the latest first; not counted above. */
-  _unseen: Message[] | undefined;
+  /** While such are about to be shown: those of them that are pulled before that. */
+  _toShow: Fifo<Message> | undefined;
   /** Who gets the pieces of the message under way. */
   _streaming: PieceSink | undefined;
   /** Whether someone has pulled since the first listener was attached: then all is kept. */

@@ -12,7 +12,7 @@ import type { ReceiveOptions, StreamOptions } from './options.js';
 import type { Message } from './parts.js';
 import { makePieces, pullIterator } from './pieces.js';
 import type { PieceStream, PieceWaiter, PullIterator } from './pieces.js';
-import { PullQueue, type Waiter } from './queues.js';
+import { Fifo, PullQueue, type Waiter } from './queues.js';
 import { isString, onAbort, throwLater } from './values.js';
 
 /**
@@ -23,7 +23,7 @@ const BACKLOG_BYTES = 262_144;
 
 /** A message has come: the first who waits gets it, and all who listen are shown it. */
 export function messageReceived(c: Connection, message: Message, bytes: number): void {
-  if (c._unseen) showUnseen(c);
+  if (c._toShow) showUnseen(c);
   const queue = queueOf(c);
   if (c._keepsNothing && queue._waiters._size === 0 && !c._listenersWait) {
     // Listeners alone: the common case, and the one that has to be fast.
@@ -38,16 +38,19 @@ export function messageReceived(c: Connection, message: Message, bytes: number):
 
 /** A listener has been attached: what is kept and nobody was shown is shown to all, soon. */
 export function listenerAttached(c: Connection): void {
-  if (countListeners(c) === 1) c._pulled = c._keepsNothing = false;
-  if (c._listenersWait || c._unseen) return;
+  if (countListeners(c) === 1) {
+    // Whoever has pulled from what still waits is going on with it.
+    c._pulled = c._pulledLately && !!c._queue?._items._size;
+    c._keepsNothing = false;
+  }
+  if (c._listenersWait || c._toShow) return;
   collectUnseen(c);
   nextTick(showUnseen, c);
 }
 
 /** Listeners are to be shown what is kept now, also what is pulled before that. */
 export function collectUnseen(c: Connection): void {
-  c._unseen = c._queue?._items._last(c._unseenCount);
-  c._unseenCount = 0;
+  if (c._queue) c._toShow = new Fifo();
 }
 
 /** The connection is open: listeners are shown what came before, and from now on what comes. */
@@ -155,13 +158,16 @@ function showTo(emitter: Audience, message: Message): boolean {
  * after the other.
  */
 function showUnseen(c: Connection): void {
-  const messages = c._unseen;
-  if (!messages) return;
-  for (let message; countListeners(c) > 0 && (message = messages.pop()) !== undefined;) {
+  const pulled = c._toShow;
+  if (!pulled) return;
+  const { _items: items } = queueOf(c);
+  while (countListeners(c)) {
+    const message =
+      pulled._shift() ?? (c._unseenCount ? items._peek(items._size - c._unseenCount--) : undefined);
+    if (message === undefined) break;
     show(c, message);
   }
-  c._unseen = undefined;
-  c._unseenCount += messages.length;
+  c._toShow = undefined;
   trim(c);
 }
 
@@ -212,18 +218,32 @@ function dropQueue(c: Connection): void {
   if (c._everPulled) warnAbandoned();
   c._keepsNothing = true;
   c._pulled = false;
+  c._unseenCount = 0;
   queueOf(c)._clear();
 }
 
 function poll(c: Connection): Message | undefined {
   notePull(c);
-  return c._queue?._poll();
+  const message = c._queue?._poll();
+  if (message !== undefined) noteTaken(c, message);
+  return message;
 }
 
 function pull(c: Connection, waiter: Waiter<Message>): void {
   notePull(c);
-  queueOf(c)._wait(waiter);
+  const queue = queueOf(c);
+  const message = queue._items._peek();
+  queue._wait(waiter);
+  if (message !== undefined) noteTaken(c, message);
   armStream(c);
+}
+
+/** The first message that was kept has been pulled; listeners that are to be shown it still are. */
+function noteTaken(c: Connection, message: Message): void {
+  const { _size: size } = queueOf(c)._items;
+  if (c._unseenCount <= size) return;
+  c._unseenCount = size;
+  c._toShow?._push(message);
 }
 
 function notePull(c: Connection): void {

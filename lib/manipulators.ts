@@ -136,7 +136,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * @param data at most 125 bytes; random when omitted, so that concurrent pings differ
    * @returns round-trip latency in milliseconds
    * @throws {ConnectionClosed}, or what broke it, when the connection ends first; TimeoutError when
-   * neither it nor 16,384 later ones are answered; TypeError or RangeError for wrong data
+   * neither it nor 65,536 later ones are answered; TypeError or RangeError for wrong data
    */
   ping(data?: ControlData): Promise<number> {
     return ping(coreOf(this), data);

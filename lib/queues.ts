@@ -31,9 +31,9 @@ export class Fifo<T> {
     this._bytes += bytes;
   }
 
-  /** The first item, left where it is. */
-  _peek(): T | undefined {
-    return this._list[this._at] as T | undefined;
+  /** The first item, or another, counted from it; left where it is. */
+  _peek(place = 0): T | undefined {
+    return this._list[this._at + place * 2] as T | undefined;
   }
 
   /** Takes the first item. */
@@ -53,15 +53,6 @@ export class Fifo<T> {
       this._at = 0;
     }
     return item;
-  }
-
-  /** So many of the last items, or all, the latest first. */
-  _last(count: number): T[] {
-    const from = Math.max(this._at, this._list.length - count * 2);
-    return this._list
-      .slice(from)
-      .filter((_, i) => !(i & 1))
-      .reverse() as T[];
   }
 
   /** Removes an item, wherever it is. It must be of size 0. */

@@ -115,7 +115,7 @@ export function checkHead(head: unknown): HeaderList {
   const text = String(head);
   const found = REQUEST_HEAD.exec(text);
   if (!found) {
-    const [line] = text.split('\r\n', 1);
+    const [line] = text.split(/\?|\r\n/, 1);
     throw mustBe('the request', '"GET <resource> HTTP/1.1", fields and a blank line', line);
   }
   const headers = found[1]!.split('\r\n').slice(0, -1).map(parseLine);
@@ -137,7 +137,7 @@ export function checkProtocols(protocols: readonly unknown[] = [], what = 'proto
     if (wrong) throw mustBe(what, 'tokens', wrong[0]);
   }
   if (new Set(protocols).size < protocols.length) {
-    throw mustBe(what, 'distinct', protocols.join(', '), wrongValue);
+    throw wrongValue(`${what} must be distinct`);
   }
 }
 
@@ -198,7 +198,7 @@ function parseLine(line: unknown): [name: string, value: string] {
   const field = isString(line) && !CONTROL.test(line) && parseField(line);
   if (!field) {
     // Values may be secret.
-    const [name] = isString(line) ? line.split(/[: ]/, 1) : [line];
+    const [name] = isString(line) ? line.split(/[^\w-]/, 1) : [line];
     throw mustBe('headers: a line', '"Name: value", no control characters', name);
   }
   return field;

@@ -190,7 +190,8 @@ function isProperty(name) {
   const { parent } = name;
   return (
     (ts.isPropertyAccessExpression(parent) && parent.name === name) ||
-    (ts.isPropertyAssignment(parent) && parent.name === name)
+    (ts.isPropertyAssignment(parent) && parent.name === name) ||
+    (ts.isBindingElement(parent) && parent.propertyName === name)
   );
 }
 
