@@ -210,6 +210,14 @@ describe('what may be secret', () => {
     ['fields to add as one text', { unionHeader: `Cookie: ${secret}` }, /String/],
     ['a protocol that is no token', { protocols: [`bearer ${secret}`] }, /got " "/],
     ['protocols as one text', { protocols: secret }, /String/],
+    ['a protocol twice', { protocols: [secret, secret] }, /protocols must be distinct/],
+    ['a line with another sign', { headers: [`Cookie=${secret}`] }, /"Cookie"/],
+    ['a line with a tab', { headers: [`Authorization\t${secret}`] }, /"Authorization"/],
+    [
+      'a query of a request that is no GET',
+      { headers: [`POST /?token=${secret} HTTP/1.1`, 'Host: example.com'] },
+      /"POST \/"/,
+    ],
   ])('is not in the message of the error: %s', (_what, options, shown) => {
     let message = '';
     try {

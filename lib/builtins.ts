@@ -30,8 +30,8 @@ interface Loaded {
   'node:zlib': typeof Zlib;
 }
 
-// webpack puts something else in the place of a createRequire that is imported by name. The path counts
-// for nothing: a constant one is absolute everywhere, process.execPath is not where there is no /proc.
+// webpack puts something else in the place of a createRequire that is imported by name. The path
+// counts for nothing: '/' is absolute everywhere, process.execPath is not where there is no /proc.
 const builtin = modules.createRequire('/') as <Name extends keyof Loaded>(
   name: Name,
 ) => Loaded[Name];

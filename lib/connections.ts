@@ -110,7 +110,7 @@ export abstract class Connection extends Transporter {
   /** How many of the latest messages that are kept no listener has been shown. */
   _unseenCount = 0;
   /** While such are about to be shown: those of them that are pulled before that. */
-  _toShow: Fifo<Message> | undefined;
+  _pulledUnseen: Fifo<Message> | undefined;
   /** Who gets the pieces of the message under way. */
   _streaming: PieceSink | undefined;
   /** Whether someone has pulled since the first listener was attached: then all is kept. */

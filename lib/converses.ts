@@ -13,7 +13,7 @@ import { InvalidStateError } from './exceptions.js';
 import { Deflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
-import { collectUnseen, startShowing } from './inboxes.js';
+import { prepareShowing, startShowing } from './inboxes.js';
 import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
@@ -392,7 +392,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       const { error } = await closedOf(c);
       throw error ?? closedError(c);
     }
-    collectUnseen(c);
+    prepareShowing(c);
     move(c, SocketState.opened);
     emitSafely(this, 'open');
     startShowing(c);

@@ -23,7 +23,7 @@ const BACKLOG_BYTES = 262_144;
 
 /** A message has come: the first who waits gets it, and all who listen are shown it. */
 export function messageReceived(c: Connection, message: Message, bytes: number): void {
-  if (c._toShow) showUnseen(c);
+  if (c._pulledUnseen) showUnseen(c);
   const queue = queueOf(c);
   if (c._keepsNothing && queue._waiters._size === 0 && !c._listenersWait) {
     // Listeners alone: the common case, and the one that has to be fast.
@@ -43,14 +43,14 @@ export function listenerAttached(c: Connection): void {
     c._pulled = c._pulledLately && !!c._queue?._items._size;
     c._keepsNothing = false;
   }
-  if (c._listenersWait || c._toShow) return;
-  collectUnseen(c);
+  if (c._listenersWait || c._pulledUnseen) return;
+  prepareShowing(c);
   nextTick(showUnseen, c);
 }
 
 /** Listeners are to be shown what is kept now, also what is pulled before that. */
-export function collectUnseen(c: Connection): void {
-  if (c._queue) c._toShow = new Fifo();
+export function prepareShowing(c: Connection): void {
+  if (c._queue) c._pulledUnseen = new Fifo();
 }
 
 /** The connection is open: listeners are shown what came before, and from now on what comes. */
@@ -158,7 +158,7 @@ function showTo(emitter: Audience, message: Message): boolean {
  * after the other.
  */
 function showUnseen(c: Connection): void {
-  const pulled = c._toShow;
+  const pulled = c._pulledUnseen;
   if (!pulled) return;
   const { _items: items } = queueOf(c);
   while (countListeners(c)) {
@@ -167,7 +167,7 @@ function showUnseen(c: Connection): void {
     if (message === undefined) break;
     show(c, message);
   }
-  c._toShow = undefined;
+  c._pulledUnseen = undefined;
   trim(c);
 }
 
@@ -243,7 +243,7 @@ function noteTaken(c: Connection, message: Message): void {
   const { _size: size } = queueOf(c)._items;
   if (c._unseenCount <= size) return;
   c._unseenCount = size;
-  c._toShow?._push(message);
+  c._pulledUnseen?._push(message);
 }
 
 function notePull(c: Connection): void {

@@ -137,8 +137,9 @@ export function responseReader({
   let answer: Answer | undefined;
 
   const checkLimit = (): void => {
-    const what = `over ${maxHeadBytes} bytes (maxHeadBytes)`;
-    if (line.length > left) throw responseError('LIMIT', what, answer);
+    if (line.length > left) {
+      throw responseError('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`, answer);
+    }
   };
   return (chunk) => {
     const fresh = chunk.toString('latin1');
