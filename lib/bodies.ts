@@ -53,8 +53,8 @@ export function readUntil<T>(
       transport[how]('data', onData)[how]('end', onEnd)[how]('close', onEnd)[how]('error', onEnd);
     };
     const timer = timeout && setTimeout(onEnd, timeout);
-    const owner = { _onChunk: onData, _onEnd: onEnd, _onError: onEnd, _onClose: onEnd };
-    const giveBack = tapInto(transport, owner);
+    const told = { _onChunk: onData, _onEnd: onEnd, _onError: onEnd, _onClose: onEnd };
+    const giveBack = tapInto(transport, { _ours: true, ...told });
     if (!giveBack) setListeners('on');
     if (transport.destroyed || transport.readableEnded) onEnd();
     else if (!giveBack) transport.resume();

@@ -62,7 +62,7 @@ export function close(c: Connection, code: number, reason: string): void {
   };
   runHook(
     c,
-    () => c._hooks?.beforeClose(code, reason),
+    () => c._aws?.beforeClose(code, reason),
     () => {
       c._inBeforeClose = false;
       // The Close frame goes out behind what was sent before it (RFC 6455 section 5.5.1).
@@ -195,7 +195,7 @@ export function conclude(c: Connection, then: () => void): void {
   then();
   runHook(
     c,
-    () => c._hooks?.afterClose(info),
+    () => c._aws?.afterClose(info),
     () => {
       c._info = info;
       emitAll(c, 'close', code, reason, info);

@@ -51,25 +51,26 @@ export interface CloseHooks {
   afterClose: (info: CloseInfo) => void | Promise<void>;
 }
 
-/** One connection. What an idle one can do without is made when it is needed. */
+/**
+ * One connection. What an idle one can do without is made when it is needed, and for what is set at
+ * its end no room is kept (`declare`): idle connections are many.
+ */
 export abstract class Connection extends Transporter {
   _numbers: Numbers;
   _autoPong = true;
   declare _frames: Frames;
   /** What compresses outgoing messages. */
   _deflate: Deflate | undefined;
-  /** Who has hooks for its end: AioWebSocket. */
-  _hooks: CloseHooks | undefined;
 
   // ---- its life ----
 
   _state = SocketState.zero;
-  /** Who emits its events. */
-  _emitters: Audience[] = [];
-  /** Set at the end alone: no room is kept for it, for idle connections are many. */
+  /** Who emits its events, in this order; AioWebSocket has hooks for its end as well. */
+  _converse: Audience | undefined;
+  _aws: (Audience & CloseHooks) | undefined;
   declare _info: CloseInfo | undefined;
   _closed: Promise<CloseInfo> | undefined;
-  _resolveClosed: ((info: CloseInfo) => void) | undefined;
+  declare _resolveClosed: ((info: CloseInfo) => void) | undefined;
   /** Whether the process lives on for it, as after `ref()`. */
   _hasRef = true;
 
@@ -144,18 +145,18 @@ export abstract class Connection extends Transporter {
   /** Whether our Close frame has gone out: nothing may follow (RFC 6455 section 5.5.1). */
   _closeSent = false;
   /** Whether the hook `beforeClose` is running: it may still send. */
-  _inBeforeClose = false;
-  _terminated = false;
+  declare _inBeforeClose: boolean | undefined;
+  declare _terminated: boolean | undefined;
   /** Whether the transport is gone. */
   _finished = false;
   /** Whether calls that wait for messages or for room have been ended, and later ones fail. */
-  _callsEnded = false;
+  declare _callsEnded: boolean | undefined;
   /** The peer's Close frame. */
-  _closeReceived: CloseBody | undefined;
+  declare _closeReceived: CloseBody | undefined;
   /** What the user called `close()` with; forgotten when the connection is terminated. */
-  _closeRequested: CloseBody | undefined;
-  _initiatedBy: 'local' | 'remote' | undefined;
-  _error: Error | undefined;
+  declare _closeRequested: CloseBody | undefined;
+  declare _initiatedBy: 'local' | 'remote' | undefined;
+  declare _error: Error | undefined;
   /** Messages that came after our Close frame, and were dropped. */
   _discarded = 0;
   /**
@@ -175,7 +176,7 @@ export abstract class Connection extends Transporter {
 
 /** Emits on all its emitters; what a listener throws is thrown as an uncaught exception. */
 export function emitAll(c: Connection, ...args: unknown[]): void {
-  for (const emitter of c._emitters) emitSafely(emitter, ...args);
+  for (const emitter of [c._converse, c._aws]) if (emitter) emitSafely(emitter, ...args);
 }
 
 /** Moves on to a later state; a state once left never comes back. */
@@ -211,7 +212,7 @@ export const isEnding = (c: Connection): boolean => c._ending || !!c._waitingEnd
 
 /** Whether messages can still be sent. */
 export const sendable = (c: Connection): boolean =>
-  !isEnding(c) && (!c._closeRequested || c._inBeforeClose);
+  !isEnding(c) && (!c._closeRequested || !!c._inBeforeClose);
 
 /** Bytes that wait to be sent. */
 export const buffered = (c: Connection): number =>

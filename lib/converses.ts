@@ -5,7 +5,15 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { checkClose, conclude, fail, initiatorOf } from './closings.js';
-import { closedError, closedOf, emitAll, move, setRef, type CloseHooks } from './connections.js';
+import {
+  closedError,
+  closedOf,
+  emitAll,
+  move,
+  setRef,
+  type Audience,
+  type CloseHooks,
+} from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
@@ -102,8 +110,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   constructor(uri: string | URL, options: AioWebSocketOptions = {}) {
     super(new Core(checkOptions(options)));
     const c = coreOf(this);
-    c._emitters = [this];
-    c._hooks = this as unknown as CloseHooks;
+    c._aws = this as unknown as Audience & CloseHooks;
     const remote = parseUri(uri);
     this.remote = remote;
     this.options = Object.keys(options).length > 0 ? { ...options } : NO_OPTIONS;
@@ -411,7 +418,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     c._deflate = deflate;
     c._frames = checkMade(this.makeFrames(c, response, deflate), 'makeFrames()', 'feed');
     const converse = this.makeConverse(transport, { _core: c });
-    if (c._emitters[0] !== (converse as unknown)) {
+    if (!c._converse || c._converse !== converse) {
       throw mustBe('makeConverse()', 'a Converse made with parts', converse);
     }
     start(c, response.head);

@@ -62,7 +62,7 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
     context?: unknown,
   ): this {
     super.on(event, listener, context);
-    return this.#attached(event);
+    return attached(this, event);
   }
 
   override addListener<E extends EventEmitter.EventNames<Events>>(
@@ -79,12 +79,12 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
     context?: unknown,
   ): this {
     super.once(event, listener, context);
-    return this.#attached(event);
+    return attached(this, event);
   }
+}
 
-  /** Messages that no listener has been shown are shown to the first. */
-  #attached(event: unknown): this {
-    if (event === 'message') listenerAttached(this.#core);
-    return this;
-  }
+/** Messages that no listener has been shown are shown to the first. */
+function attached<E extends object>(emitter: E, event: unknown): E {
+  if (event === 'message') listenerAttached(coreOf(emitter));
+  return emitter;
 }

@@ -83,7 +83,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** @internal The error for a response with another status than 101, while its body is read. */
   declare [REFUSED]: Promise<HandShakeError> | undefined;
   /** @internal The parameters of permessage-deflate that were negotiated. */
-  [DEFLATE]: DeflateParameters | undefined;
+  declare [DEFLATE]: DeflateParameters | undefined;
 
   /** @throws TypeError or RangeError for headers, protocols or limits that cannot be */
   constructor(remote: Remote, transport: Duplex, options: HandShakeOptions = {}) {

@@ -131,22 +131,18 @@ const makeOnFull =
     updateFlow(c);
   };
 
-function countListeners(c: Connection): number {
-  let sum = 0;
-  for (const emitter of c._emitters) sum += emitter.listenerCount('message');
-  return sum;
-}
+const countListeners = ({ _converse: converse, _aws: aws }: Connection): number =>
+  (converse?.listenerCount('message') ?? 0) + (aws?.listenerCount('message') ?? 0);
 
 /** Shows a message to all listeners. Returns whether there were any. */
 function show(c: Connection, message: Message): boolean {
-  let heard = false;
-  for (const emitter of c._emitters) heard = showTo(emitter, message) || heard;
-  return heard;
+  const heard = showTo(c._converse, message);
+  return showTo(c._aws, message) || heard;
 }
 
-function showTo(emitter: Audience, message: Message): boolean {
+function showTo(emitter: Audience | undefined, message: Message): boolean {
   try {
-    return emitter.emit('message', message, typeof message !== 'string');
+    return !!emitter?.emit('message', message, typeof message !== 'string');
   } catch (error) {
     throwLater(error);
     return true;

@@ -5,7 +5,6 @@
 import type { Duplex } from 'node:stream';
 import { ping, sendControl } from './alives.js';
 import { checkClose, close, terminate } from './closings.js';
-import type { Audience } from './connections.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
@@ -70,8 +69,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     const core = parts._core ?? new Core(numbers);
     super(core);
     this.transport = checkMade(transport, 'transport', 'write');
-    // No spread: that would take room for 16 more.
-    core._emitters = [this as Audience].concat(core._emitters);
+    core._converse = this;
     core._transport = transport;
     core._numbers = numbers;
     core._autoPong = options.autoPong ?? true;

@@ -61,11 +61,13 @@ export class Answer implements HandShakeResponse {
   }
 
   get statusText(): string {
-    return STATUS_LINE.exec(this.#lines[0]!)?.[2] ?? '';
+    return STATUS_LINE.exec(linesOf(this.#text)[0]!)?.[2] ?? '';
   }
 
   get rawHeaders(): HeaderList {
-    return (this.#fields ??= this.#lines.slice(1, -1).map((line) => parseField(line)!));
+    return (this.#fields ??= linesOf(this.#text)
+      .slice(1, -1)
+      .map((line) => parseField(line)!));
   }
 
   get headers(): HandShakeResponse['headers'] {
@@ -104,11 +106,9 @@ export class Answer implements HandShakeResponse {
   _dropFields(): void {
     this.#fields = this.#headers = undefined;
   }
-
-  get #lines(): string[] {
-    return this.#text.split(/(?<=\n)/);
-  }
 }
+
+const linesOf = (text: string): string[] => text.split(/(?<=\n)/);
 
 function tableOf(fields: HeaderList): Record<string, string> {
   // Without a prototype: a field may have any name.

@@ -8,6 +8,8 @@ import type { Phase } from './exceptions.js';
 
 /** Who is told what happens on a transport. */
 export interface TransportOwner {
+  /** Whether the transport was made here: then what it is given may be overwritten once taken. */
+  _ours: boolean;
   /**
    * Takes what has been read; it may be overwritten once this returns. `false`: no more for now.
    */
@@ -19,29 +21,22 @@ export interface TransportOwner {
   _onStep?: (phase: Phase | 'open') => void;
 }
 
-/** What is kept with a transport. */
-export interface Tap {
-  _owner: TransportOwner | undefined;
-  /** Whether the transport was made here: then what it is given may be overwritten once taken. */
-  readonly _ours: boolean;
-}
-
 /** Where a transport keeps who owns it: its listeners are the same for all, and stay. */
 export const TAP: unique symbol = Symbol('aiowebsocket');
 
 /** A transport that somebody may own. */
-export type Tapped = Duplex & { [TAP]?: Tap };
+export type Tapped = Duplex & { [TAP]?: TransportOwner };
 
 function onEnd(this: Tapped): void {
-  this[TAP]!._owner!._onEnd?.();
+  this[TAP]!._onEnd?.();
 }
 
 function onError(this: Tapped, cause: Error): void {
-  this[TAP]!._owner!._onError(cause);
+  this[TAP]!._onError(cause);
 }
 
 function onClose(this: Tapped): void {
-  this[TAP]!._owner!._onClose();
+  this[TAP]!._onClose();
 }
 
 /** Adds the listeners that tell the owner. */
@@ -55,11 +50,11 @@ export function addListeners(transport: Duplex): void {
  * another transport, or one of ours that somebody reads as a stream already
  */
 export function tapInto(transport: Duplex, owner: TransportOwner): (() => void) | undefined {
-  const { [TAP]: tap } = transport as Tapped;
-  if (!tap?._ours || transport.readableFlowing !== null) return undefined;
-  const before = tap._owner;
-  tap._owner = owner;
+  const tapped: Tapped = transport;
+  const before = tapped[TAP];
+  if (!before?._ours || transport.readableFlowing !== null) return undefined;
+  tapped[TAP] = owner;
   return () => {
-    tap._owner = before;
+    tapped[TAP] = before;
   };
 }

@@ -4,12 +4,12 @@
  */
 import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Buffer, load, nextTick } from './builtins.js';
+import { Buffer, documented, load, nextTick } from './builtins.js';
 import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
 import { writeToHandle, type HandleOwner } from './handles.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
-import { addListeners, TAP, type Tap, type Tapped, type TransportOwner } from './taps.js';
+import { addListeners, TAP, type Tapped, type TransportOwner } from './taps.js';
 import { authority, describeValue, isString, mustBe, onAbort } from './values.js';
 import { readBuffer } from './wasm.js';
 
@@ -28,6 +28,7 @@ let nativeWrite: unknown;
 
 /** Owns a socket made here, until its connection takes it over. */
 class Opener implements TransportOwner {
+  readonly _ours = true;
   readonly _socket: Socket;
   readonly _remote: Remote;
   readonly _context: OpenContext;
@@ -81,7 +82,7 @@ class Opener implements TransportOwner {
 
 const onStep = (step: Phase | 'open') =>
   function (this: Tapped, error: unknown): void {
-    if (!error) this[TAP]!._owner!._onStep?.(step);
+    if (!error) this[TAP]!._onStep?.(step);
   };
 const onLookup = onStep('tcp');
 const onConnect = onStep('tls');
@@ -106,18 +107,17 @@ export async function openTransport(
     throw mustBe('localAddress', 'an IP address', localAddress);
   }
   const phase = net.isIP(host) ? 'tcp' : 'dns';
-  const tap: Tap = { _owner: undefined, _ours: true };
   let socket: Tapped & Socket;
+  const callback = readCallback(() => socket);
   try {
-    const settings = socketSettings(remote, options, phase === 'dns', tap);
+    const settings = socketSettings(remote, options, phase === 'dns', callback);
     socket = (connect as (settings: object) => Socket)(settings);
   } catch (cause) {
     throw connectionError(cause as Error, remote, ssl ? 'tls' : phase);
   }
   socket.setNoDelay(true);
   const opener = new Opener(socket, remote, phase, context);
-  tap._owner = opener;
-  socket[TAP] = tap;
+  socket[TAP] = opener;
   context._onTransport?.(socket);
   // The handshake's key will need it: it loads while the network is under way.
   load('node:crypto');
@@ -131,7 +131,7 @@ function socketSettings(
   { ssl, host, port }: Remote,
   { family = 0, localAddress, lookup, ssl: tlsOptions }: TransportOptions,
   named: boolean,
-  tap: Tap,
+  callback: ReadCallback,
 ): object {
   const settings = {
     host,
@@ -139,7 +139,7 @@ function socketSettings(
     family,
     localAddress,
     lookup: lookup && deferredLookup(lookup),
-    onread: onRead(tap),
+    onread: { buffer: readBuffer(), callback },
   };
   if (!ssl) return settings;
   return {
@@ -177,14 +177,24 @@ const deferredLookup =
       });
   };
 
-const onRead = (tap: Tap): object => {
-  const buffer = readBuffer();
-  return {
-    buffer,
-    // `false` stops the socket: a full stream asks for that; a connection calls pause() itself.
-    callback: (bytes: number): boolean => tap._owner!._onChunk(buffer.subarray(0, bytes)) !== false,
+type ReadCallback = (this: Tapped, bytes: number) => boolean;
+
+/** Whether Node calls what it hands bytes to as a method of the socket: **undocumented**. */
+let hasSocket = false;
+
+/** What Node is to call: the same for all sockets, once it is known that it says which it is. */
+function readCallback(socket: () => Tapped): ReadCallback {
+  if (hasSocket) return onRead;
+  return function (bytes) {
+    hasSocket ||= this === socket() && !documented();
+    return onRead.call(socket(), bytes);
   };
-};
+}
+
+function onRead(this: Tapped, bytes: number): boolean {
+  // `false` stops the socket: a full stream asks for that; a connection calls pause() itself.
+  return this[TAP]!._onChunk(readBuffer().subarray(0, bytes)) !== false;
+}
 
 function connectionError(cause: Error, remote: Remote, phase: Phase): ConnectionError {
   // Where several addresses were tried, Node gives an AggregateError without a message.
@@ -211,7 +221,7 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
 export abstract class Transporter implements ByteSink, TransportOwner {
   declare _transport: Duplex;
   /** Whether bytes are lent to the transport; a foreign stream may keep them, and gets copies. */
-  _lends = false;
+  _ours = false;
   /** Frees what has been lent. */
   _lent: (() => void) | undefined;
   /** Bytes given to the stream. */
@@ -232,26 +242,22 @@ export abstract class Transporter implements ByteSink, TransportOwner {
 
   /** A `write` that a user has put in place of the socket's may keep what it is given. */
   get _mayLend(): boolean {
-    return this._lends && this._transport.write === nativeWrite;
+    return this._ours && this._transport.write === nativeWrite;
   }
 
   /** Becomes the transport's owner: is told of its end, and of what it reads. */
   _takeOver(): void {
     const transport: Tapped = this._transport;
-    const tap = transport[TAP];
-    if (tap) {
-      tap._owner = this;
-      this._lends = tap._ours;
-    } else {
-      transport[TAP] = { _owner: this, _ours: false };
-      addListeners(transport);
-    }
+    const before = transport[TAP];
+    this._ours = !!before?._ours;
+    transport[TAP] = this;
+    if (!before) addListeners(transport);
   }
 
   /** Reads what the stream holds already, and from now on whatever comes. */
   _read(): void {
     const transport = this._transport;
-    if (!this._lends) transport.on('data', (chunk: Buffer) => this._onChunk(chunk));
+    if (!this._ours) transport.on('data', (chunk: Buffer) => this._onChunk(chunk));
     // From Node 26 on, what waits is read piece by piece.
     else while (transport.readableLength > 0) this._onChunk(transport.read() as Buffer);
   }
@@ -259,7 +265,7 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   /** Reads on. A socket of ours that nobody has paused has been reading since it opened. */
   _resume(): void {
     const transport = this._transport;
-    if (!this._lends || transport.readableFlowing !== null) transport.resume();
+    if (!this._ours || transport.readableFlowing !== null) transport.resume();
   }
 
   /**
