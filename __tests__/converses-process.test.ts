@@ -323,3 +323,63 @@ test('a process that does not know its own path, as without /proc, connects', as
   expect(lines).toEqual(['node']);
   expect(code).toBe(0);
 });
+
+/** Where nobody listens any more. */
+async function nowhere(): Promise<string> {
+  const server = await listen();
+  await server.close();
+  return server.uri;
+}
+
+describe('createConnection() that nobody awaits', () => {
+  test.each([
+    [
+      "aws.on('error', ({ code }) => print(code)); aws.createConnection();",
+      'ERR_CONNECTION_REFUSED',
+    ],
+    [
+      "aws.createConnection(); aws.on('error', ({ code }) => print(code));",
+      'ERR_CONNECTION_REFUSED',
+    ],
+    ["aws.on('error', print); aws.createConnection(); aws.closeConnection();", undefined],
+  ])('may fail where `error` is listened for: %s', async (script, line) => {
+    const uri = await nowhere();
+
+    const child = await runChild(script, uri, { flags: STRICT });
+
+    expect(child).toMatchObject({ code: 0, lines: line === undefined ? [] : [line], stderr: '' });
+  });
+
+  test('ends the process by its rejection where nobody does', async () => {
+    const uri = await nowhere();
+
+    const { code, stderr } = await runChild('aws.createConnection();', uri);
+
+    expect(stderr).toContain('ERR_CONNECTION_REFUSED');
+    expect(code).toBe(1);
+  });
+
+  test('is still rejected for who awaits it', async () => {
+    const uri = await nowhere();
+
+    const child = await runChild(
+      "aws.on('error', () => print('event')); await aws.createConnection().catch(() => print('promise'));",
+      uri,
+      { flags: STRICT },
+    );
+
+    expect(child).toMatchObject({ code: 0, lines: ['event', 'promise'] });
+  });
+
+  test('is not silenced where it was called wrongly', async () => {
+    const server = await listen();
+
+    const { code, stderr } = await runChild(
+      "aws.on('error', print); aws.createConnection({ timeout: 1 });",
+      server.uri,
+    );
+
+    expect(stderr).toContain('"timeout" is no option');
+    expect(code).toBe(1);
+  });
+});

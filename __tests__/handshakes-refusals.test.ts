@@ -1,6 +1,7 @@
 /** Answers that are no 101: what the server had to say is kept, within limits. */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { inspect } from 'node:util';
 import { AioWebSocket, HandShakeError } from 'aiowebsocket';
 import { failure } from './helpers/opening.js';
 import { acceptance, closeServers, RawServer, readHead } from './helpers/raw-server.js';
@@ -77,6 +78,20 @@ test.each([
 
   expect(error).toMatchObject({ status: 302, headers: { location } });
   expect(connections).toHaveLength(1);
+});
+
+test('has the fields of the answer joined, and as they came', async () => {
+  const error = await refusal((socket) => {
+    socket.end(head('401 Unauthorized', 'Set-Cookie: a=1', 'set-cookie: b=2', 'Content-Length: 0'));
+  });
+
+  expect(error.headers).toMatchObject({ 'set-cookie': 'a=1, b=2' });
+  expect(error.rawHeaders?.slice(0, 2)).toEqual([
+    ['Set-Cookie', 'a=1'],
+    ['set-cookie', 'b=2'],
+  ]);
+  expect(inspect(error)).not.toContain("'set-cookie', 'b=2'");
+  expect(new HandShakeError('ERR_HANDSHAKE_STATUS', 'of a user').rawHeaders).toBeUndefined();
 });
 
 describe('the body', () => {

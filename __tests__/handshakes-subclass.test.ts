@@ -11,6 +11,7 @@ import {
   HandShake,
   HandShakeError,
   parseUri,
+  TimeoutError,
   type ByteSink,
   type CloseInfo,
   type ConverseParts,
@@ -325,6 +326,46 @@ describe('a transport of its own', () => {
     }
 
     await expect(failure(new Failing('ws://a/'), Error)).resolves.toBe(thrown);
+  });
+});
+
+describe('a transport of its own that fails', () => {
+  const opens = (openTransport: () => Duplex | Promise<Duplex>): AioWebSocket =>
+    new (class extends AioWebSocket {
+      protected override openTransport(): Duplex | Promise<Duplex> {
+        return openTransport();
+      }
+    })('ws://a/', { timeout: 50 });
+
+  test('before it is connected ends in a ConnectionError with its error', async () => {
+    const aws = opens(() => connectSocket('/nowhere/service.sock'));
+
+    const error = await failure(aws, ConnectionError);
+
+    expect(error).toMatchObject({ code: 'ERR_CONNECTION_RESET', phase: 'handshake' });
+    expect(error.message).toContain('connect ENOENT /nowhere/service.sock');
+    expect(error.cause).toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('before it is given back does as well', async () => {
+    const cause = new Error('no longer there');
+    const aws = opens(async () => {
+      const broken = new MemoryTransport(() => undefined);
+      const closed = new Promise((resolve) => broken.once('close', resolve));
+      broken.on('error', () => undefined).destroy(cause);
+      await closed;
+      return broken;
+    });
+
+    const error = await failure(aws, ConnectionError);
+
+    expect(error).toMatchObject({ code: 'ERR_CONNECTION_RESET', cause });
+  });
+
+  test('to come in time is told of as what it is: a transport, no name', async () => {
+    const aws = opens(() => new Promise(() => undefined));
+
+    await expect(failure(aws, TimeoutError)).resolves.toMatchObject({ phase: 'tcp' });
   });
 });
 

@@ -56,7 +56,7 @@ export function readUntil<T>(
     const told = { _onChunk: onData, _onEnd: onEnd, _onError: onEnd, _onClose: onEnd };
     const giveBack = tapInto(transport, { _ours: true, ...told });
     if (!giveBack) setListeners('on');
-    if (transport.destroyed || transport.readableEnded) onEnd();
+    if (transport.destroyed || transport.readableEnded) onEnd(transport.errored);
     else if (!giveBack) transport.resume();
     else while (reads && transport.readableLength > 0) onData(transport.read() as Buffer);
   });

@@ -10,6 +10,7 @@ import {
   closedOf,
   emitAll,
   move,
+  quietly,
   setRef,
   type Audience,
   type CloseHooks,
@@ -173,7 +174,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    */
   get manipulator(): Converse {
     if (!this.#converse) {
-      throw new InvalidStateError('it has not been open: await createConnection() first');
+      throw new InvalidStateError('it was never open: await createConnection(), once');
     }
     return this.#converse;
   }
@@ -227,14 +228,22 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   }
 
   /**
-   * Connects. Listeners attached in the turn in which this resolves miss nothing.
+   * Connects. Listeners attached in the turn in which this resolves miss nothing. Where anybody
+   * listens for `error`, a rejection need not be handled as well.
    * @throws {ConnectionError} the network failed; `phase` tells where
    * @throws {TimeoutError} after `timeout`
    * @throws {HandShakeError} the server's answer was not what RFC 6455 section 4.1 asks for
    * @throws {InvalidStateError} when it has been called before, or is closed while connecting
    * @throws `signal.reason`, once aborted
    */
-  async createConnection(options: { signal?: AbortSignal | undefined } = {}): Promise<this> {
+  createConnection(options: CallerSignal = {}): Promise<this> {
+    const opened: Promise<this> = this.#openOnce(options, () => {
+      if (this.listenerCount('error')) void quietly(opened);
+    });
+    return opened;
+  }
+
+  async #openOnce(options: CallerSignal, onFailed: () => void): Promise<this> {
     const c = coreOf(this);
     const { signal } = checkKinds(options, SIGNAL_KINDS);
     if (this.state !== SocketState.zero) {
@@ -247,7 +256,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     try {
       await opening._race(this.#open(opening));
     } catch (error) {
-      throw await this.#openingFailed(opening, error as Error);
+      const failure = await this.#openingFailed(opening, error as Error);
+      onFailed();
+      throw failure;
     } finally {
       opening._cleanUp();
       if (c._deadline === opening._alarm) c._deadline = undefined;
@@ -407,10 +418,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   #connect(attempt: OpeningAttempt): Duplex | Promise<Duplex> {
     const { remote } = this;
-    // A signal is made only where `openTransport()` is overridden.
-    return opensItself(this)
-      ? openTransport(remote, this.options, attempt)
-      : this.openTransport(remote, attempt._abortSignal);
+    if (opensItself(this)) return openTransport(remote, this.options, attempt);
+    attempt._onPhase('tcp');
+    return this.openTransport(remote, attempt._abortSignal);
   }
 
   #talk(transport: Duplex, response: HandShakeResponse, deflate?: Deflate): void {

@@ -104,6 +104,9 @@ export interface HandShakeFailure {
   readonly status?: number | undefined;
   /** The response's fields, names in lower case, where they were read. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** The same as they came, in order. */
+  readonly rawHeaders?:
+    readonly (readonly [name: string, value: string, line?: string])[] | undefined;
   /** The error behind it, if another one was the reason. */
   readonly cause?: unknown;
 }
@@ -119,11 +122,18 @@ export class HandShakeError extends AioWebSocketError {
   declare readonly headers: Readonly<Record<string, string>> | undefined;
   /** The response's body, at most 64 KiB of it, where the status was the failure. */
   body: Buffer | undefined;
+  readonly #failure: HandShakeFailure;
 
   constructor(code: ErrorCode, message: string, failure: HandShakeFailure = {}) {
     super(code, message, failure);
+    this.#failure = failure;
     this.status = failure.status;
     this.headers = failure.headers;
+  }
+
+  /** The response's fields as they came, in order: each Set-Cookie by itself. */
+  get rawHeaders(): HandShakeFailure['rawHeaders'] {
+    return this.#failure.rawHeaders;
   }
 }
 

@@ -370,7 +370,7 @@ function wrongField(
  * The transport has ended: `cause` is an Error after `error`, a boolean or nothing after `close`.
  */
 function endedEarly(untouched: boolean, cause: unknown): ConnectionError {
-  const why = (cause as Partial<Error> | undefined)?.message;
+  const why = (cause as Partial<Error> | null | undefined)?.message;
   const [code, because, options] =
     why === undefined ? (['LOST', ''] as const) : (['RESET', `: ${why}`, { cause }] as const);
   return new ConnectionError(
