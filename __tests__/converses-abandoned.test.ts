@@ -132,6 +132,46 @@ describe('a queue that was full before', () => {
     expect(got).toEqual(Array.from({ length: 300 }, (_, i) => `m${i}`));
   });
 
+  test('its only listener left is kept for who pulls then', async () => {
+    const { aws, converse, peer } = await open({ maxQueue: 3 });
+    const last = new Promise<void>((resolve) => {
+      const listener = (data: unknown): void => {
+        if (data !== 'm2') return;
+        aws.off('message', listener);
+        resolve();
+      };
+      aws.on('message', listener);
+    });
+
+    peer.send(...texts(0, 3));
+    await last;
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+
+    expect(converse.queueSize).toBe(3);
+    expect(await converse.receive()).toBe('m0');
+  });
+
+  test('beforeClose was over does not keep closeTimeout from ending the connection', async () => {
+    class Waits extends AioWebSocket {
+      protected override beforeClose(): Promise<void> {
+        return queued({ converse: this.manipulator }, 4);
+      }
+    }
+    const server = await listen({ polite: false });
+    const aws = ended(new Waits(server.uri, { maxQueue: 4, closeTimeout: 100 }));
+    const [peer] = await Promise.all([server.accept(), aws.createConnection()]);
+    aws.on('message', () => undefined);
+    peer.send(...texts(0, 2));
+    await queued(aws, 2);
+    expect(await aws.converse.receive()).toBe('m0');
+
+    const closing = aws.closeConnection();
+    peer.send(...texts(2, 5));
+
+    expect(await closing).toMatchObject({ code: 1006, error: { operation: 'close' } });
+  }, 5000);
+
   test('beforeClose may wait for what stands behind it, if nobody pulls', async () => {
     quiet();
     class Waits extends AioWebSocket {

@@ -91,6 +91,24 @@ test('above it send() waits until the peer reads, then drain is emitted', async 
   expect(peer.messages.slice(0, -1).every((one) => one.equals(MUCH))).toBe(true);
 });
 
+test('a lone message that the kernel does not take at once resolves once it has', async () => {
+  const { converse, peer } = await open({ highWaterMark: 1 });
+  peer.socket.pause();
+  let sent: Promise<void>;
+  let taken: boolean;
+  do {
+    taken = false;
+    sent = converse.send(Buffer.alloc(30_000)).then(() => {
+      taken = true;
+    });
+    await new Promise(setImmediate);
+  } while (taken);
+
+  peer.socket.resume();
+
+  await expect(sent).resolves.toBeUndefined();
+});
+
 test('a loop of awaited sends keeps memory bounded', async () => {
   const { converse, peer } = await open({ highWaterMark: MARK });
   const message = Buffer.alloc(50_000, 'x');
@@ -211,6 +229,22 @@ test('many connections with something to send in one turn all get it through', a
     return number;
   });
   expect(new Set(numbers).size).toBe(40);
+});
+
+test('many connections with short texts to send in one turn lose none of them', async () => {
+  const server = await listen();
+  const clients = Array.from({ length: 40 }, () => client(server.uri));
+  await Promise.all(clients.map((aws) => aws.createConnection()));
+  const peers = await Promise.all(clients.map(() => server.accept()));
+
+  for (const { manipulator } of clients) {
+    for (const word of ['one', 'two', 'drei ü', 'four']) void manipulator.send(word);
+  }
+  await Promise.all(peers.map((peer) => peer.until(() => peer.messages.length === 4)));
+
+  for (const peer of peers) {
+    expect(peer.messages.map(String)).toEqual(['one', 'two', 'drei ü', 'four']);
+  }
 });
 
 test('large messages wait for slow servers with the bytes they were sent with', async () => {

@@ -1,4 +1,5 @@
 /** A server that closes, or just goes. */
+import { once } from 'node:events';
 import {
   ConnectionClosedError,
   ConnectionClosedOK,
@@ -56,6 +57,21 @@ describe('a Close of the server', () => {
     await peer.until(() => peer.ended);
   });
 
+  test('and its FIN cut off nothing that has been sent: it goes out, then our answer', async () => {
+    const { aws, converse, peer } = await open({}, { polite: false });
+    peer.socket.pause();
+    const sent = converse.send(Buffer.alloc(8_000_000));
+    peer.send(close(1000));
+    peer.socket.end();
+    await Promise.all([sent.catch(() => undefined), once(aws.transport!, 'end')]);
+
+    peer.socket.resume();
+    await peer.closeFrame();
+
+    expect(peer.messages.map(({ length }) => length)).toEqual([8_000_000]);
+    expect(await aws.closed).toMatchObject({ code: 1000, wasClean: true });
+  });
+
   test('that is not followed by a FIN is over after closeTimeout, with its code', async () => {
     const { aws, peer } = await open({ closeTimeout: 100 }, { polite: false });
     const errors = jest.fn();
@@ -66,6 +82,14 @@ describe('a Close of the server', () => {
     expect(await aws.closed).toMatchObject({ code: 1001, reason: 'restart', wasClean: true });
     expect(errors).not.toHaveBeenCalled();
     await peer.until(() => peer.ended);
+  });
+
+  test('with data behind it, then the FIN: nobody is waited for to read that', async () => {
+    const { aws, peer } = await open({ closeTimeout: 60_000 }, { polite: false });
+
+    peer.socket.end(Buffer.concat([close(1000), text('behind')]));
+
+    expect(await aws.closed).toMatchObject({ code: 1000, wasClean: true });
   });
 
   test('that is followed by a reset keeps its code', async () => {
@@ -163,6 +187,20 @@ describe('a server that goes without a Close', () => {
     expect(told).toEqual([info.error, 'closed', 1006]);
     for (const one of await pending)
       expect(one).toEqual({ status: 'rejected', reason: info.error });
+  });
+
+  test('refuses what is sent in a listener of its error already', async () => {
+    const { aws, converse, peer } = await open();
+    let sent: unknown;
+    aws.on('error', () => {
+      sent = converse.send('late').catch((error: unknown) => error);
+    });
+
+    peer.socket.end();
+    const { error } = await aws.closed;
+
+    expect(await sent).toBeInstanceOf(ConnectionClosedError);
+    expect(await sent).toMatchObject({ closeCode: 1006, cause: error });
   });
 
   test('in the middle of a frame', async () => {

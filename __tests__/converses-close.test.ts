@@ -385,6 +385,16 @@ describe('terminate()', () => {
   });
 });
 
+test('until the server answers, a call that comes too late tells our own code and reason', async () => {
+  const { aws, converse } = await open({}, { polite: false });
+  void aws.closeConnection(4000, 'done');
+
+  const refused = converse.send('late');
+
+  await expect(refused).rejects.toBeInstanceOf(ConnectionClosed);
+  await expect(refused).rejects.toMatchObject({ closeCode: 4000, reason: 'done' });
+});
+
 test('after the close every call is refused with ConnectionClosed, wrong arguments with their own', async () => {
   const { aws, converse } = await open();
   await aws.closeConnection(4000, 'done');

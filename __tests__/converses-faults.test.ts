@@ -150,6 +150,16 @@ test('messages before the fault are given, then ConnectionClosed with it as caus
   await expect(converse.send('late')).rejects.toMatchObject({ cause: error });
 });
 
+test('the stream is ended right behind the Close that tells the fault', async () => {
+  const { aws, peer } = await open({ closeTimeout: 60_000 }, { polite: false });
+
+  peer.send(frame({ opcode: 3 }));
+  await peer.closeFrame();
+  await peer.until(() => peer.ended);
+
+  expect(aws.transport?.destroyed).toBe(false);
+});
+
 test('a server that answers the Close but never ends is left after closeTimeout', async () => {
   const { aws, peer } = await open({ closeTimeout: 100 }, { polite: false });
 

@@ -136,6 +136,19 @@ test('what one listener has seen is not shown to those that come later', async (
   expect(second).toEqual(['three']);
 });
 
+test('what one listener has seen is not shown again when some of it has been pulled', async () => {
+  const { aws, converse } = await withBacklog('aws', 'one', 'two', 'three');
+  const seen: unknown[] = [];
+
+  aws.on('message', (data) => seen.push(`aws ${String(data)}`));
+  await soon();
+  expect(await converse.receive()).toBe('one');
+  converse.on('message', (data) => seen.push(`converse ${String(data)}`));
+  await soon();
+
+  expect(seen).toEqual(['aws one', 'aws two', 'aws three']);
+});
+
 test('all who are attached in one turn are shown what is queued', async () => {
   const { aws, converse } = await withBacklog('aws', 'one', 'two');
   const seen: unknown[] = [];
@@ -145,6 +158,39 @@ test('all who are attached in one turn are shown what is queued', async () => {
   await soon();
 
   expect(seen).toEqual(['converse one', 'aws one', 'converse two', 'aws two']);
+});
+
+test('what is pulled between two who are attached in one turn is shown to both', async () => {
+  const { aws, converse } = await withBacklog('aws', 'one', 'two');
+  const seen: unknown[] = [];
+
+  aws.on('message', (data) => seen.push(`aws ${String(data)}`));
+  const pulled = converse.receive();
+  converse.on('message', (data) => seen.push(`converse ${String(data)}`));
+  await soon();
+
+  expect(await pulled).toBe('one');
+  expect(seen).toEqual(['converse one', 'aws one', 'converse two', 'aws two']);
+});
+
+test('a listener that is attached in afterOpen is shown nothing before open', async () => {
+  const told: unknown[] = [];
+  class Busy extends AioWebSocket {
+    protected override async afterOpen(): Promise<void> {
+      await queued({ converse: this.manipulator }, 1);
+      this.on('message', (data) => told.push(data));
+      await soon();
+      told.push('afterOpen is over');
+    }
+  }
+  const server = await listen({ glued: text('one') });
+  const aws = ended(new Busy(server.uri));
+  aws.on('open', () => told.push('open'));
+
+  await aws.createConnection();
+  await eventually(aws, () => told.length === 3);
+
+  expect(told).toEqual(['afterOpen is over', 'open', 'one']);
 });
 
 test('what comes while nobody listens is shown to the next who does', async () => {

@@ -65,6 +65,27 @@ test('pause() and resume() in one turn, any number of times, lose and double not
   expect(seen).toEqual(Array.from({ length: 50 }, (_, i) => `m${i}`));
 });
 
+test('resume() and pause() in one turn show nothing of what has been read already', async () => {
+  const pair = await open();
+  const { aws, peer } = pair;
+  const seen: unknown[] = [];
+  aws.on('message', (data) => {
+    seen.push(data);
+    aws.pause();
+  });
+  peer.send(text('one'), text('two'));
+  await eventually(pair, () => seen.length === 1);
+  await turns();
+
+  aws.resume();
+  aws.pause();
+  await turns();
+  expect(seen).toEqual(['one']);
+
+  aws.resume();
+  await eventually(pair, () => seen.length === 2);
+});
+
 test('pause() before reading has started holds back what is glued to the 101', async () => {
   const server = await listen({ glued: text('glued') });
   const aws = client(server.uri);

@@ -380,6 +380,31 @@ describe('fin', () => {
     expect(peer.messages[0]?.toString()).toBe('ü end');
   });
 
+  test('characters may be cut also where another message is sent meanwhile', async () => {
+    const { converse, peer } = await open();
+    const [a, b] = [Buffer.from('ü').subarray(0, 1), Buffer.from('ü').subarray(1)];
+
+    await converse.send(a, { fin: false, code: DataFrames.text });
+    const other = converse.send('other');
+    await converse.send(b, { fin: true });
+    await other;
+    await peer.until(() => peer.messages.length === 2);
+
+    expect(peer.messages.map(String)).toEqual(['ü', 'other']);
+  });
+
+  test('a string behind a cut character is refused, and the message can still end', async () => {
+    const { converse, peer } = await open();
+    const [a, b] = [Buffer.from('ü').subarray(0, 1), Buffer.from('ü').subarray(1)];
+
+    await converse.send(a, { fin: false, code: DataFrames.text });
+    await expect(converse.send('abc', { fin: false })).rejects.toThrow(/UTF-8/);
+    await converse.send(b, { fin: true });
+    await peer.until(() => peer.messages.length === 1);
+
+    expect(peer.messages[0]?.toString()).toBe('ü');
+  });
+
   test('a first piece that is refused begins no message', async () => {
     const { converse, peer } = await open();
 

@@ -185,6 +185,22 @@ describe.each(ENGINES)('with %s', (_name, engine) => {
       }
     });
 
+    test('lose nothing of a window that has been filled more than once', async () => {
+      const { converse, peer, compressor } = await openCompressed();
+      const [one, two] = [noise(20_000, 1), noise(20_000, 2)];
+      const repeated = Buffer.concat([one.subarray(9000), two]);
+
+      peer.send(
+        binary(compressor.compress(one), RSV1),
+        binary(compressor.compress(two, { final: true }), RSV1),
+        binary(compressor.compress(repeated), RSV1),
+      );
+
+      for (const expected of [one, two, repeated]) {
+        expect((await converse.receive({ text: false })).equals(expected)).toBe(true);
+      }
+    });
+
     // Its header, 00 00 ff ff 00, begins as what is left out at the end of a message.
     test.each([0, 1, 2, 3, 4, 5])(
       'behind it a stored block of 65,280 bytes, cut after %i bytes',
@@ -339,6 +355,20 @@ describe.each(ENGINES)('with %s', (_name, engine) => {
       all += piece as string;
     }
     expect(all).toBe(big.toString());
+    expect(await converse.receive()).toBe('behind');
+  });
+
+  test('a message in pieces that fill the queue while it is inflated lets the next one come', async () => {
+    const { converse, peer, compressor } = await openCompressed({ maxQueueBytes: 1000 });
+    const big = Buffer.alloc(5_000_000, 'large');
+    const pieces = converse.receiveStream();
+
+    peer.send(binary(compressor.compress(big), RSV1), text('behind'));
+    let length = (await pieces.next()).value?.length ?? 0;
+    for (let i = 0; i < 50; i++) await new Promise(setImmediate);
+    for await (const piece of pieces) length += piece.length;
+
+    expect(length).toBe(big.length);
     expect(await converse.receive()).toBe('behind');
   });
 

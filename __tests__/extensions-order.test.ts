@@ -182,6 +182,24 @@ describe.each(ENGINES)('with %s', (_name, engine) => {
     expect(await aws.closed).toMatchObject({ code: 1000, wasClean: true, discarded: 2 });
   });
 
+  test('pause() in a listener stops behind the message that is shown', async () => {
+    const pair = await openCompressed();
+    const { aws, peer, compressor } = pair;
+    const seen: unknown[] = [];
+    aws.on('message', (data) => {
+      seen.push(data);
+      aws.pause();
+    });
+
+    peer.send(text(compressor.compress('one'), RSV1), text(compressor.compress('two'), RSV1));
+    await eventually(pair, () => seen.length > 0);
+    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    expect(seen).toEqual(['one']);
+
+    aws.resume();
+    await eventually(pair, () => seen.length === 2);
+  });
+
   test('terminate() and pause() in the middle of a burst of large messages', async () => {
     const pair = await openCompressed();
     const { aws, converse, peer, compressor } = pair;
@@ -228,6 +246,18 @@ describe("zlib's handle", () => {
     await all;
 
     expect(turns()).toBeGreaterThanOrEqual(7);
+  });
+
+  test('a message of many last blocks does, too, where no window is kept', async () => {
+    const { converse, peer } = await openCompressed({}, { serverReset: true });
+    const blocks = Buffer.alloc(60_000, Buffer.from('0300', 'hex'));
+    const received = converse.receive();
+    const turns = countTurns();
+
+    peer.send(text(Buffer.concat([blocks, Buffer.alloc(1)]), RSV1));
+
+    expect(await received).toBe('');
+    expect(turns()).toBeGreaterThanOrEqual(20);
   });
 
   test('a fault in the middle of a large message fails the connection, and is thrown nowhere', async () => {

@@ -1,5 +1,6 @@
 /** Feeding, pausing, reading by hand, and messages in pieces. */
-import { FrameError, type Frames } from 'aiowebsocket';
+import { setImmediate as turn } from 'node:timers/promises';
+import { FrameError, type Extension, type Frames } from 'aiowebsocket';
 import { binary, close, codec, cont, feedIn, frame, note, ping, text } from './helpers/frames.js';
 
 describe('feed', () => {
@@ -197,6 +198,73 @@ describe('pause', () => {
     frames.feed(Buffer.concat([text('a'), text('b'), frame({ opcode: 7 })]));
 
     expect(told).toEqual([['message', 'a', false]]);
+  });
+});
+
+describe('a message that an extension works on in slices', () => {
+  /** Gives one byte a turn, and is asked for nothing once it is closed. */
+  const bytewise = (): Extension => {
+    let closed = false;
+    const resume: Extension['resume'] = (rest, last, output) => {
+      if (closed) throw new Error('it is closed');
+      output(rest.subarray(0, 1), last && rest.length === 1);
+      return rest.length > 1 ? rest.subarray(1) : undefined;
+    };
+    return {
+      rsv: 0x40,
+      decode: (bytes, last, _most, output) => resume(bytes, last, output),
+      resume,
+      encode: (bytes) => bytes,
+      close() {
+        closed = true;
+      },
+    };
+  };
+  const sliced = frame({ rsv: 0x40, payload: 'slow' });
+  const turns = async (): Promise<void> => {
+    for (let i = 0; i < 10; i++) await turn();
+  };
+
+  test('holds back what is behind it, which then comes without a call of resume', async () => {
+    const frames = codec({ extension: bytewise() });
+    const told = note(frames);
+
+    const chunk = Buffer.concat([sliced, text('next')]);
+    expect(frames.feed(chunk)).toBe(false);
+    chunk.fill(0xee);
+    expect(told).toEqual([]);
+    await turns();
+
+    expect(told).toEqual([
+      ['message', 'slow', false],
+      ['message', 'next', false],
+    ]);
+    expect(frames.paused).toBe(false);
+  });
+
+  test('goes on while paused; what is behind it waits for resume', async () => {
+    const frames = codec({ extension: bytewise() });
+    const told = note(frames);
+    frames.feed(Buffer.concat([sliced, text('next')]));
+
+    frames.pause();
+    await turns();
+    expect(told).toEqual([['message', 'slow', false]]);
+    frames.resume();
+
+    expect(told).toHaveLength(2);
+  });
+
+  test('ends with stop: the extension is asked for no more, and no error is told', async () => {
+    const frames = codec({ extension: bytewise() });
+    const told: unknown[] = note(frames);
+    frames.on('error', (error) => told.push(error));
+    frames.feed(sliced);
+
+    frames.stop();
+    await turns();
+
+    expect(told).toEqual([]);
   });
 });
 

@@ -146,6 +146,7 @@ describe.each(['write', 'packMessage'] as const)('%s', (method) => {
 
   test.each([
     ['a ping of 126 bytes', true, 9, Buffer.alloc(126), 'RangeError', /at most 125/],
+    ['a Close of 126 bytes', true, 8, Buffer.alloc(126), 'RangeError', /at most 125/],
     ['a ping in text of 126 bytes', true, 9, 'é'.repeat(63), 'RangeError', /at most 125.*126/],
     ['a fragmented ping', false, 9, '', 'RangeError', /never fragmented/],
     ['a fragmented Close', false, 8, '', 'RangeError', /never fragmented/],

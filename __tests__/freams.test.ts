@@ -240,6 +240,17 @@ describe('what breaks the protocol', () => {
     );
   });
 
+  test.each([
+    [
+      'a length',
+      Buffer.concat([text('a'), frame({ payload: 'Hello', lengthBytes: 2 })]),
+      '817e0005',
+    ],
+    ['text', Buffer.concat([text('valid', false), cont(hex('ff41'))]), 'ff41'],
+  ])('%s is shown from its own first byte on', (_what, wire, shown) => {
+    expect(() => codec().feed(wire)).toThrow(`(bytes ${shown}`);
+  });
+
   test('what came before it in the chunk is told', () => {
     const frames = codec();
     const told = note(frames);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { AioWebSocket, HandShakeError } from 'aiowebsocket';
-import { failure } from './helpers/opening.js';
+import { failure, givenUp } from './helpers/opening.js';
 import { acceptance, closeServers, RawServer, readHead } from './helpers/raw-server.js';
 
 afterEach(closeServers);
@@ -92,6 +92,24 @@ test('has the fields of the answer joined, and as they came', async () => {
   ]);
   expect(inspect(error)).not.toContain("'set-cookie', 'b=2'");
   expect(new HandShakeError('ERR_HANDSHAKE_STATUS', 'of a user').rawHeaders).toBeUndefined();
+});
+
+test('an abort while the body comes is no refusal: its reason is what counts', async () => {
+  const server = await RawServer.listen(async (socket) => {
+    await readHead(socket);
+    socket.write(head('403 Forbidden', 'Content-Length: 100'));
+  });
+  const aws = new AioWebSocket(server.url);
+
+  const error = await givenUp(aws, async (controller) => {
+    while (!aws.hands) await new Promise(setImmediate);
+    await new Promise((resolve) => aws.hands?.on('response', resolve));
+    await new Promise(setImmediate);
+    controller.abort('enough');
+  });
+
+  expect(error).toBe('enough');
+  await server.emptied();
 });
 
 describe('the body', () => {

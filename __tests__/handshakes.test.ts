@@ -2,7 +2,9 @@
 import { inspect } from 'node:util';
 import {
   AioWebSocket,
+  HandShake,
   HandShakeError,
+  parseUri,
   type AioWebSocketOptions,
   type HandShakeResponse,
 } from 'aiowebsocket';
@@ -205,6 +207,28 @@ test('the response is told: status, text, fields joined and as they came', async
   expect(response.rawHeaders).toContainEqual(['Set-Cookie', 'b=2']);
   expect(response.rawHeaders.map(([name]) => name).slice(0, 2)).toEqual(['Upgrade', 'Connection']);
 });
+
+test('bytes above ASCII in a field of the response are told as Latin-1', async () => {
+  const server = await answering((head) =>
+    Buffer.from(acceptance(head, { 'X-Latin': 'caf\xe9' }), 'latin1'),
+  );
+  const aws = await new AioWebSocket(server.url).createConnection();
+
+  expect(aws.response?.headers['x-latin']).toBe('caf\xe9');
+  aws.terminate();
+  await aws.closed;
+});
+
+test.each([{ host: 'a\r\nX-Injected: 1' }, { resource: '/ HTTP/1.1\r\nX-Injected: 1' }])(
+  'a remote made by hand with %j is refused: nothing is put into the request',
+  (wrong) => {
+    const remote = { ...parseUri('ws://a.example/'), ...wrong };
+
+    expect(() => new HandShake(remote, new MemoryTransport())).toThrow(
+      /^remote must be visible ASCII/,
+    );
+  },
+);
 
 test('the response shows all of itself when it is printed, and again when asked later', async () => {
   const response = await opens({ 'X-Shown': 'yes' });

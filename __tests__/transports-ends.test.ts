@@ -287,6 +287,76 @@ test('a transport that opens after the attempt has ended is destroyed', async ()
   expect(late.map(({ destroyed }) => destroyed)).toEqual([true]);
 });
 
+describe('an openTransport() that calls ours', () => {
+  type Opening = AioWebSocket['openTransport'];
+
+  test('with its signal: an abort ends what has begun', async () => {
+    class Own extends AioWebSocket {
+      protected override openTransport(...args: Parameters<Opening>): ReturnType<Opening> {
+        return super.openTransport(...args);
+      }
+    }
+    let heard!: () => void;
+    const reached = new Promise<void>((resolve) => (heard = resolve));
+    const server = await RawServer.listen((socket) => socket.on('data', () => heard()));
+
+    const error = await givenUp(new Own(`wss://127.0.0.1:${server.port}/`), async (controller) => {
+      await reached;
+      controller.abort('enough');
+    });
+
+    expect(error).toBe('enough');
+    await server.emptied();
+  });
+
+  test('with a signal of its own: an abort after opening does nothing', async () => {
+    const own = new AbortController();
+    class Own extends AioWebSocket {
+      protected override openTransport(...[remote]: Parameters<Opening>): ReturnType<Opening> {
+        return super.openTransport(remote, own.signal);
+      }
+    }
+    const server = await RawServer.listen((socket) => shakeHands(socket));
+    const aws = await new Own(server.url).createConnection();
+
+    own.abort();
+    await turn();
+
+    expect(aws.transport?.destroyed).toBe(false);
+    aws.terminate();
+    await aws.closed;
+  });
+
+  test('without its signal: what goes on after the end disturbs nobody, and is destroyed', async () => {
+    class Deaf extends AioWebSocket {
+      protected override openTransport(...[remote]: Parameters<Opening>): ReturnType<Opening> {
+        return super.openTransport(remote, new AbortController().signal);
+      }
+    }
+    let connected!: () => void;
+    const reached = new Promise<void>((resolve) => (connected = resolve));
+    const server = await RawServer.listen((socket) => {
+      socket.resume();
+      connected();
+    });
+    let found!: () => void;
+    const lookup = jest.fn((...[, , done]: Parameters<LookupFunction>) => {
+      found = () => {
+        done(null, [{ address: '127.0.0.1', family: 4 }]);
+      };
+    });
+
+    await givenUp(new Deaf(`ws://a.example:${server.port}/`, { lookup }), async (controller) => {
+      while (lookup.mock.calls.length === 0) await turn();
+      controller.abort();
+    });
+    found();
+    await reached;
+
+    await server.emptied();
+  });
+});
+
 test('errors that nobody listens to and promises that reject are all there is: no uncaught ones', async () => {
   const server = await RawServer.listen(async (socket) => {
     socket.end(acceptance(await readHead(socket), { Upgrade: 'no' }));

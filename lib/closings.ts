@@ -114,7 +114,6 @@ export function fail(c: Connection, cause: Error): void {
 /** The server's Close frame has come: it is answered at once (RFC 6455 section 5.5.1). */
 export function closeReceived(c: Connection, code: number, reason: string): void {
   if (c._terminated || c._error) return;
-  c._ending = true;
   c._closeReceived = { code, reason };
   c._initiatedBy ??= 'remote';
   if (!c._closeSent) writeClose(c, code);
@@ -187,7 +186,7 @@ export function conclude(c: Connection, then: () => void): void {
     code,
     reason,
     wasClean: c._closeSent && !!received,
-    initiatedBy: c._initiatedBy ?? 'remote',
+    initiatedBy: c._initiatedBy!,
     discarded: c._discarded,
   };
   if (error) info.error = error;

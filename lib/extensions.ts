@@ -49,9 +49,8 @@ let scratch: Buffer | undefined;
 /** The latest output, as a ring buffer: what zlib's window held. */
 interface History {
   _keep: (bytes: Buffer) => void;
-  /** As a stored block (RFC 1951 section 3.2.4), where it holds anything. */
-  _toBlock: () => Buffer | false;
-  _clear: () => void;
+  /** As a stored block (RFC 1951 section 3.2.4). */
+  _toBlock: () => Buffer;
 }
 
 function makeHistory(window: number): History {
@@ -68,15 +67,11 @@ function makeHistory(window: number): History {
       kept = Math.min(window, kept + length);
     },
     _toBlock: () =>
-      kept > 0 &&
       Buffer.concat([
         Buffer.of(0, kept, kept >> 8, ~kept, ~kept >> 8),
         ring.subarray(at, kept),
         ring.subarray(0, at),
       ]),
-    _clear() {
-      at = kept = 0;
-    },
   };
 }
 
@@ -111,17 +106,14 @@ function handleCodec(stream: ZlibStream, window = 0): Codec | undefined {
         rest = rest.subarray(rest.length - unread);
         produced += bytes.length;
         const done = room > 0 && unread === 0;
-        if (bytes.length > 0) {
-          if (window) history._keep(bytes);
-          output(bytes, done);
-        }
+        if (window) history._keep(bytes);
+        output(bytes, done);
         if (done) return NOTHING;
         if (room > 0) {
           // A block was marked as the last, behind which others may follow (RFC 7692 section
           // 7.2.3.4). zlib forgets its window there.
           stream.reset();
-          const block = history._toBlock();
-          if (block) write(block);
+          write(history._toBlock());
           produced += window || 1024;
           if (last && rest.equals(TAIL)) return NOTHING;
         }
@@ -131,7 +123,6 @@ function handleCodec(stream: ZlibStream, window = 0): Codec | undefined {
     },
     _reset() {
       stream.reset();
-      history._clear();
     },
     _close: () => {
       stream.close();
@@ -163,7 +154,7 @@ function documentedCodec(
       window = Buffer.from(Buffer.concat([window, inflates ? buffer : input]).subarray(-32_768));
       // What follows a block that was marked as the last is inflated by itself.
       const rest = input.subarray(engine.bytesWritten);
-      const done = rest.length === 0 || rest.equals(TAIL);
+      const done = rest.length === 0;
       output(buffer, done);
       return done ? NOTHING : rest;
     },

@@ -344,12 +344,9 @@ export class Frames extends EventEmitter<FramesEvents> {
   protected unpackFrame(): boolean {
     const chunk = this.#chunk;
     const at = this.#at;
-    const second = chunk[at + 1];
-    if (
-      this.#header.length > 0 ||
-      second === undefined ||
-      at + unmaskedHeaderSize(second) > chunk.length
-    ) {
+    const second = chunk[at + 1] as number;
+    // Past the end it is undefined, and the header too long for the chunk as well.
+    if (this.#header.length > 0 || at + unmaskedHeaderSize(second) > chunk.length) {
       return this.#collectHeader();
     }
     this.#at = at + unmaskedHeaderSize(second);
@@ -400,7 +397,7 @@ export class Frames extends EventEmitter<FramesEvents> {
       this.#header = head;
       if (head.length === 1) this.#checkFirstByte(byte);
       if (head.length === 2) this.#checkSecondByte(byte);
-      if (head.length > 1 && head.length === unmaskedHeaderSize(head[1] as number)) {
+      if (head.length === unmaskedHeaderSize(head[1] as number)) {
         this.#header = NOTHING;
         this.#beginPayload(head, 0);
         return true;

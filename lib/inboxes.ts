@@ -23,7 +23,7 @@ const BACKLOG_BYTES = 262_144;
 
 /** A message has come: the first who waits gets it, and all who listen are shown it. */
 export function messageReceived(c: Connection, message: Message, bytes: number): void {
-  if (c._pulledUnseen) showUnseen(c);
+  showUnseen(c);
   const queue = queueOf(c);
   if (c._keepsNothing && queue._waiters._size === 0 && !c._listenersWait) {
     // Listeners alone: the common case, and the one that has to be fast.

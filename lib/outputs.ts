@@ -248,7 +248,6 @@ export function flush(o: Output): void {
 function setSlabAside(o: Output, full: Slab[]): void {
   if (o._byteSink.writev && slabsLeft() > SPARE_SLABS) full.push(detachSlab(o)!);
   else if (full.length > 0) writeAll(o, full);
-  else flush(o);
 }
 
 /** Writes full slabs, and what is packed behind them. */

@@ -198,7 +198,7 @@ function parseLine(line: unknown): [name: string, value: string] {
   const field = isString(line) && !CONTROL.test(line) && parseField(line);
   if (!field) {
     // Values may be secret.
-    const [name] = isString(line) ? line.split(/[^\w-]/, 1) : [line];
+    const [name] = isString(line) ? line.split(/[^\w-]/) : [line];
     throw mustBe('headers: a line', '"Name: value", no control characters', name);
   }
   return field;

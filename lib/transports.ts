@@ -18,7 +18,7 @@ export interface OpenContext {
   /** Aborts the attempt: the socket is destroyed, the promise rejects with the reason. */
   readonly _signal?: AbortSignal | undefined;
   /** Told as the attempt gets on. */
-  _onPhase?: (phase: Phase) => void;
+  _onPhase: (phase: Phase) => void;
   /** Told of the socket as soon as there is one. */
   _onTransport?: (transport: Duplex) => void;
 }
@@ -42,7 +42,7 @@ class Opener implements TransportOwner {
     this._remote = remote;
     this._context = context;
     this._phase = phase;
-    context._onPhase?.(phase);
+    context._onPhase(phase);
     this._stopListening = onAbort(context._signal, () => socket.destroy());
     if (phase === 'dns') socket.on('lookup', onLookup);
     if (remote.ssl) socket.on('secureConnect', onSecure);
@@ -56,7 +56,7 @@ class Opener implements TransportOwner {
       this._resolve(this._socket);
     } else {
       this._phase = step;
-      this._context._onPhase?.(step);
+      this._context._onPhase(step);
     }
   }
 
