@@ -3,13 +3,14 @@
  * @packageDocumentation
  */
 import { AsyncResource } from 'node:async_hooks';
-import { Buffer, performance } from './builtins.js';
+import { performance, type Buffer } from './builtins.js';
 import { buffered, crowded, emitAll, quietly, rejectLate, sendable } from './connections.js';
-import type { Connection } from './connections.js';
+import type { Connection, Ping, Pings } from './connections.js';
 import { ControlFrames } from './enumerations.js';
 import { TimeoutError } from './exceptions.js';
 import { LONGEST_TIMER } from './options.js';
 import type { ControlData } from './parts.js';
+import { Fifo } from './queues.js';
 import { randomBytes } from './random.js';
 import { Alarm } from './timers.js';
 import { controlPayload, promiseTry, throwLater } from './values.js';
@@ -86,8 +87,6 @@ function checkSilence(c: Connection): void {
   if (fails('read', c._lastHeard) || fails('pong', c._pingTaken || Infinity)) return;
   if (!c._pinged && silent(c._numbers.pingInterval, c._lastHeard)) {
     c._pinged = true;
-    // A peer that sends data and never answers pings must not make them pile up.
-    c._pings = c._pings?.filter(({ _isKeepalive }) => !_isKeepalive);
     void sendPing(c, newPayload(), true);
   }
   if (c._pinged && buffered(c) === 0) c._pingTaken ||= time;
@@ -146,19 +145,40 @@ const now = (): number => Math.ceil(performance.now());
 /** Random, so that concurrent pings differ. */
 const newPayload = (): Buffer => randomBytes(1);
 
-/** @param _isKeepalive whether silence asked for it, and nobody waits for its pong */
-function sendPing(c: Connection, _payload: Buffer, _isKeepalive = false): Promise<number> {
-  c._frames.write(true, ControlFrames.ping, _payload);
+const keyOf = (payload: Buffer): string => payload.toString('latin1');
+
+/** @param isKeepalive whether silence asked for it, and nobody waits for its pong */
+function sendPing(c: Connection, payload: Buffer, isKeepalive = false): Promise<number> {
+  c._frames.write(true, ControlFrames.ping, payload);
   const _sentAt = performance.now();
   return quietly(
     new Promise((_resolve, _reject) => {
-      const pings = (c._pings ??= []);
-      if (pings.push({ _payload, _sentAt, _isKeepalive, _resolve, _reject }) > MOST_PINGS) {
+      const ping = { _key: keyOf(payload), _sentAt, _resolve, _reject };
+      const pings: Pings = (c._pings ??= { _list: new Fifo(), _newest: new Map() });
+      const { _list: list, _newest: newest, _keepalive: keepalive } = pings;
+      if (isKeepalive) {
+        // A peer that sends data and never answers pings must not make them pile up.
+        if (keepalive) {
+          list._remove(keepalive);
+          newest.delete(keepalive._key);
+        }
+        pings._keepalive = ping;
+      }
+      list._push(ping);
+      newest.set(ping._key, ping);
+      if (list._size > MOST_PINGS) {
         const message = `no pong came for this ping, nor for ${MOST_PINGS} after it`;
-        pings.shift()!._reject(new TimeoutError(message, 'pong', 'open'));
+        takePing(pings)._reject(new TimeoutError(message, 'pong', 'open'));
       }
     }),
   );
+}
+
+/** Takes the oldest. */
+function takePing({ _list: list, _newest: newest }: Pings): Ping {
+  const ping = list._shift()!;
+  if (newest.get(ping._key) === ping) newest.delete(ping._key);
+  return ping;
 }
 
 /** A control frame of the user's: arguments are checked first, then whether it can go out. */
@@ -175,17 +195,20 @@ export function sendControl<T>(
 
 /** Sends one ping; resolves with the milliseconds until its pong. */
 export function ping(c: Connection, data?: ControlData): Promise<number> {
-  // Kept to be compared with the pong: the caller may reuse its memory.
-  return sendControl(c, data, (payload) => sendPing(c, Buffer.from(payload)));
+  return sendControl(c, data, (payload) => sendPing(c, payload));
 }
 
 /** A pong answers its ping, and those before it (RFC 6455 section 5.5.3). */
 export function pongReceived(c: Connection, payload: Buffer): void {
   const time = performance.now();
-  const pings = c._pings ?? [];
-  const answered = pings.splice(0, pings.findIndex((one) => one._payload.equals(payload)) + 1);
-  for (const { _resolve, _sentAt } of answered) _resolve(time - _sentAt);
-  const last = answered.at(-1);
+  const key = keyOf(payload);
+  let last: Ping | undefined;
+  if (c._pings?._newest.has(key)) {
+    while (last?._key !== key) {
+      last = takePing(c._pings);
+      last._resolve(time - last._sentAt);
+    }
+  }
   emitAll(c, 'pong', payload, last && time - last._sentAt);
 }
 

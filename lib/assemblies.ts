@@ -28,7 +28,7 @@ const PREALLOCATED = 1_048_576;
 
 /** A message that comes in parts: of several frames, of several chunks, or from an extension. */
 export class Assembly {
-  readonly _numbers: Numbers;
+  declare readonly _numbers: Numbers;
   _opcode = DataFrames.cont;
   _fragments = 0;
   /** Payload bytes of its frames so far, as they announce them. */

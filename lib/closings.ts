@@ -140,9 +140,10 @@ export function whenRead(c: Connection, then: (c: Connection) => void): void {
  * A reader who for `closeTimeout` neither takes a message nor has paused is waited for no longer.
  */
 function waitForReader(c: Connection): void {
-  const waiting = c._queue?._items._size;
+  // Not how much waits: while it is taken, more of what has come may fill its place.
+  const pulls = c._pulls;
   setDeadline(c, () => {
-    const stands = c._queue?._items._size === waiting && !c._userPaused && !c._codecBusy;
+    const stands = c._pulls === pulls && !c._userPaused && !c._codecBusy;
     (stands && !dropSeenQueue(c) ? runWaitingEnds : waitForReader)(c);
   });
 }

@@ -24,10 +24,18 @@ export interface Audience {
 
 /** A ping that waits for its pong; resolves with the latency in milliseconds. */
 export interface Ping extends Waiter<number> {
-  readonly _payload: Buffer;
+  /** Its payload, as Latin-1. */
+  readonly _key: string;
   readonly _sentAt: number;
-  /** Whether silence asked for it, not the user. */
-  readonly _isKeepalive: boolean;
+}
+
+/** Pings in the order in which they were sent. */
+export interface Pings {
+  readonly _list: Fifo<Ping>;
+  /** The newest of each payload: a pong of none takes no search, however many wait. */
+  readonly _newest: Map<string, Ping>;
+  /** The latest that silence asked for. */
+  _keepalive?: Ping;
 }
 
 /** Where the pieces of a message to send come from. */
@@ -56,7 +64,7 @@ export interface CloseHooks {
  * its end no room is kept (`declare`): idle connections are many.
  */
 export abstract class Connection extends Transporter {
-  _numbers: Numbers;
+  declare _numbers: Numbers;
   _autoPong = true;
   declare _frames: Frames;
   /** What compresses outgoing messages. */
@@ -100,7 +108,7 @@ export abstract class Connection extends Transporter {
   /** At the last check: bytes that waited to be sent, and those that the kernel had taken. */
   _lastBuffered = 0;
   _lastTaken = 0;
-  _pings: Ping[] | undefined;
+  _pings: Pings | undefined;
   _owedPong: Buffer | undefined;
 
   // ---- receiving: inboxes.ts ----
@@ -116,8 +124,8 @@ export abstract class Connection extends Transporter {
   _streaming: PieceSink | undefined;
   /** Whether someone has pulled since the first listener was attached: then all is kept. */
   _pulled = false;
-  /** Only for the warning. */
-  _everPulled = false;
+  /** How often someone has pulled, a message or a piece of one. */
+  _pulls = 0;
   /**
    * Whether someone has pulled since the queue was last empty, or since it was last checked when
    * full.
@@ -228,6 +236,8 @@ export const crowded = (c: Connection): boolean => buffered(c) > c._numbers.high
 export function setRef(c: Connection, hasRef: boolean): void {
   c._hasRef = hasRef;
   c._deadline?._setRef(hasRef);
+  // A socket that is gone would wait for its `connect`, with a listener for each call.
+  if (c._finished) return;
   // A stream that is not a socket may have neither.
   const stream = c._transport as Partial<Record<'ref' | 'unref', () => void>> | undefined;
   stream?.[hasRef ? 'ref' : 'unref']?.();

@@ -174,7 +174,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    */
   get manipulator(): Converse {
     if (!this.#converse) {
-      throw new InvalidStateError('it was never open: await createConnection(), once');
+      throw new InvalidStateError('it was never open: await createConnection()');
     }
     return this.#converse;
   }

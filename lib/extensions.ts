@@ -168,9 +168,9 @@ export class Deflate implements Extension {
   /** RSV1. */
   readonly rsv = 0x40;
   /** Bytes below which a message goes out as it is. */
-  readonly _threshold: number;
-  readonly _parameters: DeflateParameters;
-  readonly _options: CompressionOptions | undefined;
+  declare readonly _threshold: number;
+  declare readonly _parameters: DeflateParameters;
+  declare readonly _options: CompressionOptions | undefined;
   /** Whether the message that is being sent is compressed. */
   _compresses = false;
   _deflater: Codec | undefined;

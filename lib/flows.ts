@@ -3,9 +3,12 @@
  * both are paused for the user or for full queues.
  * @packageDocumentation
  */
-import { setImmediate } from './builtins.js';
+import { performance, setImmediate } from './builtins.js';
 import { noteLife, unwatchSilence, watchSilence } from './alives.js';
 import type { Connection } from './connections.js';
+
+/** Milliseconds of work on what one read has brought, after which others get their turn. */
+const LONGEST_READ = 2;
 
 /** Begins to read; `head` holds what came behind the handshake's response. */
 export function startReading(c: Connection, head: Buffer | undefined): void {
@@ -23,7 +26,7 @@ export function pauseReading(c: Connection, pause: boolean): void {
   updateFlow(c);
 }
 
-/** The codec begins or ends to work through a large message, a slice a turn. */
+/** The codec begins or ends to work through a large message, or much else, a slice a turn. */
 export function noteSlices(c: Connection, works: boolean): void {
   c._codecBusy = works;
   updateFlow(c);
@@ -32,17 +35,17 @@ export function noteSlices(c: Connection, works: boolean): void {
 /** Pauses or resumes the codec and the transport. Once the connection is ending, all is read. */
 export function updateFlow(c: Connection): void {
   // Only the codec's own pause still holds then: a Close frame may stand behind a large message.
-  const pause = c._codecBusy || (!c._ending && (c._userPaused || c._fullQueues > 0));
+  const stops = !c._ending && (c._userPaused || c._fullQueues > 0);
+  const pause = stops || c._codecBusy;
   if (c._ending || pause) unwatchSilence(c);
-  if (!c._reading || pause === c._paused) return;
+  if (!c._reading) return;
+  // Within a large message as well: what it inflates to must not outgrow the queue.
+  if (stops) c._frames.pause();
+  if (pause === c._paused) return;
   c._paused = pause;
-  if (pause) {
-    c._frames.pause();
-    c._transport.pause();
-  } else {
-    // Not within the call that made room: many messages may be waiting.
-    setImmediate(resumeReading, c);
-  }
+  if (pause) c._transport.pause();
+  // Not within the call that made room: many messages may be waiting.
+  else setImmediate(resumeReading, c);
 }
 
 /** Bytes have come: they go to the codec. */
@@ -52,6 +55,11 @@ export function feedChunk(c: Connection, chunk: Buffer): void {
     c._frames.feed(chunk);
   } catch (error) {
     c._fail(error as Error);
+  }
+  // A socket with much to read is read up to 32 times in a row: time for others in between.
+  if (!c._codecBusy && performance.now() - c._lastHeard > LONGEST_READ) {
+    noteSlices(c, true);
+    setImmediate(noteSlices, c, false);
   }
 }
 

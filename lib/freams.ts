@@ -118,6 +118,8 @@ export class Frames extends EventEmitter<FramesEvents> {
   #at = 0;
   /** What has been fed and is not parsed yet. */
   #rest = NOTHING;
+  /** What is left of a large message while it is paused, and whether that ends it. */
+  #later: [rest: Buffer, last: boolean] | undefined;
   #parsing = false;
   /** Why parsing stops now: any of PAUSED, SLICED and ENDED. */
   #stops = 0;
@@ -158,7 +160,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** @internal Whether bytes wait to be parsed. */
   get [WAITS](): boolean {
-    return this.#rest.length > 0 || (this.#stops & (SLICED | ENDED)) === SLICED;
+    return this.#rest.length > 0 || !!this.#later || (this.#stops & (SLICED | ENDED)) === SLICED;
   }
 
   // ---- bytes in ----
@@ -190,6 +192,10 @@ export class Frames extends EventEmitter<FramesEvents> {
   resume(): void {
     this.#stops &= ~PAUSED;
     if (this.#parsing || this.paused) return;
+    if (this.#later) {
+      this.#decodeLater(...this.#later);
+      return;
+    }
     const rest = this.#rest;
     this.#rest = NOTHING;
     if (rest.length > 0) this.#parse(rest);
@@ -209,6 +215,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (error) this.#ensureQueue()._end(error);
     this.#stops |= ENDED;
     this.#rest = NOTHING;
+    this.#later = undefined;
     this.#assembly?._reset();
     this.#queue?._end(stoppedError());
     this.#extension?.close();
@@ -534,12 +541,18 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** A large message must not keep other connections waiting: it goes on in the next turn. */
   #decodeLater(rest: Buffer, last: boolean): void {
+    this.#later = undefined;
     if (!(this.#stops & SLICED)) {
       this.#stops |= SLICED;
       this.#tell('flow', true);
     }
     setImmediate(() => {
       if (this.#stops & ENDED) return;
+      if (this.#stops & PAUSED) {
+        this.#later = [rest, last];
+        this.#endSlices();
+        return;
+      }
       try {
         this.#decode(rest, last, false);
       } catch (error) {

@@ -2,7 +2,7 @@
  * Messages on their way to the user: shown to listeners, kept for those who pull.
  * @packageDocumentation
  */
-import { Buffer, clearTimeout, nextTick, setImmediate, setTimeout } from './builtins.js';
+import { Buffer, nextTick, setImmediate } from './builtins.js';
 import { closedError, setDeadline } from './connections.js';
 import type { Audience, Connection } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
@@ -13,6 +13,7 @@ import type { Message } from './parts.js';
 import { makePieces, pullIterator } from './pieces.js';
 import type { PieceStream, PieceWaiter, PullIterator } from './pieces.js';
 import { Fifo, PullQueue, type Waiter } from './queues.js';
+import { Alarm } from './timers.js';
 import { isString, onAbort, throwLater } from './values.js';
 
 /**
@@ -73,7 +74,7 @@ export function receive(c: Connection, options?: ReceiveOptions): Promise<Messag
 export function receivePieces(c: Connection, options: StreamOptions): PieceStream {
   const { maxPayload } = checkKinds(options, STREAM_KINDS);
   const [pieces, waiter] = makePieces(
-    c._numbers,
+    c,
     maxPayload === undefined ? undefined : numberOption(options, 'maxPayload'),
     makeOnFull(c),
     () => {
@@ -211,7 +212,7 @@ export function dropSeenQueue(c: Connection): boolean {
 }
 
 function dropQueue(c: Connection): void {
-  if (c._everPulled) warnAbandoned();
+  if (c._pulls > 0) warnAbandoned();
   c._keepsNothing = true;
   c._pulled = false;
   c._unseenCount = 0;
@@ -230,20 +231,24 @@ function pull(c: Connection, waiter: Waiter<Message>): void {
   const queue = queueOf(c);
   const message = queue._items._peek();
   queue._wait(waiter);
-  if (message !== undefined) noteTaken(c, message);
+  noteTaken(c, message);
   armStream(c);
 }
 
-/** The first message that was kept has been pulled; listeners that are to be shown it still are. */
-function noteTaken(c: Connection, message: Message): void {
+/**
+ * The first message that was kept, if any was, has been pulled; listeners that are to be shown it
+ * still are.
+ */
+function noteTaken(c: Connection, message: Message | undefined): void {
   const { _size: size } = queueOf(c)._items;
   if (c._unseenCount <= size) return;
   c._unseenCount = size;
-  c._pulledUnseen?._push(message);
+  c._pulledUnseen?._push(message!);
 }
 
 function notePull(c: Connection): void {
-  c._pulled = c._everPulled = c._pulledLately = true;
+  c._pulls++;
+  c._pulled = c._pulledLately = true;
   c._keepsNothing = false;
 }
 
@@ -266,9 +271,9 @@ function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
     const { text, timeout, signal } = checkKinds(options, RECEIVE_KINDS);
     numberOption({ timeout }, 'timeout');
     signal?.throwIfAborted();
-    let timer: NodeJS.Timeout | undefined;
+    let alarm: Alarm | undefined;
     const cleanUp = (): void => {
-      clearTimeout(timer);
+      alarm?._clear();
       stopListening();
     };
     const waiter: Waiter<Message> = {
@@ -289,9 +294,10 @@ function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
       failWaiter(signal?.reason);
     });
     if (timeout !== undefined) {
-      timer = setTimeout(() => {
+      const ring = (): void => {
         failWaiter(new TimeoutError(`no message came within ${timeout} ms`, 'receive', 'open'));
-      }, timeout);
+      };
+      alarm = new Alarm(c, ring, timeout, true);
     }
     pull(c, waiter);
   });
@@ -309,7 +315,7 @@ function warnAbandoned(): void {
   warned = true;
   // eslint-disable-next-line no-restricted-globals -- once, and others may listen there
   process.emitWarning(
-    'messages nobody pulls are no longer kept for receive(): pull continuously, or only listen',
+    'messages nobody pulls are no longer kept for receive(): keep pulling, or only listen',
     'AioWebSocketWarning',
   );
 }

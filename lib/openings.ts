@@ -10,7 +10,7 @@ import { noop, onAbort } from './values.js';
 /** What bounds an attempt: its time, the caller's signal, and our own change of mind. */
 export class OpeningAttempt {
   readonly _alarm: Alarm | undefined;
-  readonly _timeout: number;
+  declare readonly _timeout: number;
   _controller: AbortController | undefined;
   _phase: Phase = 'dns';
   _transport: Duplex | undefined;

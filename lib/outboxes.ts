@@ -64,7 +64,11 @@ export function resolveDrains(c: Connection): boolean {
  * Nothing more can be sent: those who wait are rejected with what broke or closed the connection.
  */
 export function endSending(c: Connection): void {
-  const waiters = [...(c._drainWaiters ?? []), ...(c._queuedSends ?? []), ...(c._pings ?? [])];
+  const waiters: Pick<Waiter<never>, '_reject'>[] = [
+    ...(c._drainWaiters ?? []),
+    ...(c._queuedSends ?? []),
+  ];
+  for (let ping; (ping = c._pings?._list._shift());) waiters.push(ping);
   const sources = c._sources ?? [];
   c._drainWaiters = c._queuedSends = c._pings = c._sources = undefined;
   c._sendQueue?._clear();

@@ -68,7 +68,7 @@ export function packHeader(
  * latest every 32 KiB. A slab is held only while bytes wait in it.
  */
 export class Output {
-  readonly _byteSink: ByteSink;
+  declare readonly _byteSink: ByteSink;
   _slab: Slab | undefined;
   /** Bytes packed and not yet handed on. */
   _pending = 0;

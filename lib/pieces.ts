@@ -92,21 +92,28 @@ export function pullIterator<T>(
   };
 }
 
+/** Whose message it is. */
+interface PiecesOwner {
+  /** `maxQueueBytes` of pieces may wait; then reading pauses. */
+  readonly _numbers: Numbers;
+  /** Counts what is asked for. */
+  _pulls: number;
+}
+
 /**
- * @param numbers `maxQueueBytes` of pieces may wait; then reading pauses
  * @param maxPayload most bytes of the message; left out: no limit but the connection's
  * @param onFull told when reading is to pause, and to go on
  * @param onBegin told when the message begins
  * @param onLeave told when the reader wants no more
  */
 export function makePieces(
-  numbers: Numbers,
+  owner: PiecesOwner,
   maxPayload: number | undefined,
   onFull: (full: boolean) => void,
   onBegin: () => void,
   onLeave: () => void,
 ): [stream: PieceStream, waiter: PieceWaiter & { readonly _sink: PieceSink }] {
-  const pieces = new PullQueue<Message>(numbers, onFull, Infinity);
+  const pieces = new PullQueue<Message>(owner._numbers, onFull, Infinity);
   const sink: PieceSink = {
     maxPayload,
     begin: onBegin,
@@ -118,7 +125,10 @@ export function makePieces(
     },
   };
   const stream = pullIterator<Message>(
-    () => pieces._poll(),
+    () => {
+      owner._pulls++;
+      return pieces._poll();
+    },
     (reader) => {
       pieces._wait(reader);
     },

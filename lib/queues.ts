@@ -74,9 +74,9 @@ export class Fifo<T> {
 export class PullQueue<T> {
   readonly _items = new Fifo<T>();
   readonly _waiters = new Fifo<Waiter<T>>();
-  readonly _maxItems: number;
-  readonly _maxBytes: number;
-  readonly _onFull: (full: boolean) => void;
+  declare readonly _maxItems: number;
+  declare readonly _maxBytes: number;
+  declare readonly _onFull: (full: boolean) => void;
   /** Whether it has been full, and has not been half empty since. */
   _wasFull = false;
   _ended: [error: unknown] | undefined;

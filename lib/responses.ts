@@ -134,6 +134,8 @@ export function responseReader({
   /** The lines that have ended, and what has come of the next one. */
   let head = '';
   let line = '';
+  /** Its last character: looking for that in it would take longer with each chunk. */
+  let last = '';
   let answer: Answer | undefined;
 
   const checkLimit = (): void => {
@@ -151,7 +153,7 @@ export function responseReader({
       checkLimit();
       left -= line.length;
       head += line;
-      line = '';
+      line = last = '';
       if (whole) {
         // 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limit.
         if (whole.status === 101 || whole.status > 199) {
@@ -161,10 +163,12 @@ export function responseReader({
         answer = undefined;
       }
     }
-    const part = line.slice(-1) + fresh.slice(from);
+    const part = last + fresh.slice(from);
+    const unsure = !answer && line.length < START.length;
+    last = part.slice(-1);
     line += fresh.slice(from);
     // What cannot become a valid line is refused before its end, which may never come.
-    if (NEVER.test(part) || (!answer && !isStart(line))) withLine(answer, line, maxHeadFields);
+    if (NEVER.test(part) || (unsure && !isStart(line))) withLine(answer, line, maxHeadFields);
     checkLimit();
     return undefined;
   };

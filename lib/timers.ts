@@ -9,7 +9,7 @@ import { clearImmediate, clearTimeout, setImmediate, setTimeout } from './builti
  * one that fires late must not take waiting bytes for silence.
  */
 export class Alarm {
-  readonly _timer: NodeJS.Timeout;
+  declare readonly _timer: NodeJS.Timeout;
   _turn: NodeJS.Immediate | undefined;
 
   /**

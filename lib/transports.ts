@@ -29,13 +29,13 @@ let nativeWrite: unknown;
 /** Owns a socket made here, until its connection takes it over. */
 class Opener implements TransportOwner {
   readonly _ours = true;
-  readonly _socket: Socket;
-  readonly _remote: Remote;
-  readonly _context: OpenContext;
-  _phase: Phase;
+  declare readonly _socket: Socket;
+  declare readonly _remote: Remote;
+  declare readonly _context: OpenContext;
+  declare _phase: Phase;
   declare _resolve: (socket: Socket) => void;
   declare _reject: (reason: unknown) => void;
-  readonly _stopListening: () => void;
+  declare readonly _stopListening: () => void;
 
   constructor(socket: Socket, remote: Remote, phase: Phase, context: OpenContext) {
     this._socket = socket;

@@ -1,8 +1,8 @@
 /**
  * What bundlers leave as it is, though it has a shorter form, gets it here: function declarations
  * become arrow functions, numbers take the place of their names, methods that often say `this` say
- * it once, what is thrown is handed to a function, so that it can stand in an expression, and what is
- * set to undefined is set to a variable.
+ * it once, what is thrown is handed to a function, so that it can stand in an expression, promises
+ * are made by one, and what is set to undefined, or compared with it, meets a variable.
  */
 import { transform } from 'esbuild';
 import ts from 'typescript';
@@ -11,11 +11,16 @@ import ts from 'typescript';
 const SELF = 'self$';
 const THROW = 'throw$';
 const NOTHING = 'nothing$';
+/** What makes a promise, where that is not done for each message. */
+const PROMISE = 'promise$';
 /** What is called often, and needs no `this`; esbuild may say what it is imported from. */
 const CALLED_OFTEN =
-  /^(import_\w+\.)?(Buffer|JSON|Math|Object)\.(from|concat|stringify|min|max|assign)$/;
+  /^(import_\w+\.)?(Buffer|JSON|Math|Object|Promise)\.(from|concat|stringify|min|max|assign|entries|keys|resolve)$/;
 /** Throws of what one function makes from which on a function that throws it pays for itself. */
 const THROWN_OFTEN = 12;
+/** What runs for each message or frame. */
+const RUN_OFTEN =
+  /^(Frames|Assembly|PullQueue|Fifo|SendQueue|Core|pullIterator|messageReceived|show\w*|receive|poll|pull|send|settleFrame|drained|writeFrame|bytesOf|decodeUtf8|writeToHandle|\w+FromChunk)\d*$/;
 /** Characters of a line, about: Node shows the one that throws, with every error that nobody catches. */
 const LINE = 120;
 /** Characters that a bundler makes of a name. */
@@ -30,7 +35,7 @@ const OFTEN_ALONE = 4;
  * @returns {Promise<string>}
  */
 export async function shorten(code) {
-  for (const name of [SELF, THROW, NOTHING]) {
+  for (const name of [SELF, THROW, NOTHING, PROMISE]) {
     if (code.includes(name)) throw new Error(`${name} is taken`);
   }
   const whole = parse(code);
@@ -43,11 +48,11 @@ export async function shorten(code) {
   );
   const pieces = statements.map((one) => (isPlain(one) ? arrowOf(one) : one.getFullText()));
   const helpers = [
-    `var ${NOTHING},${THROW}=(error)=>{throw error};`,
+    `var ${NOTHING},${THROW}=(error)=>{throw error},${PROMISE}=(start)=>new Promise(start);`,
     ...throwers.map((make) => `var ${THROW}${make}=(...rest)=>${THROW}(${make}(...rest));`),
-    // What is imported may not be there yet.
+    // What is imported may not be there yet, and promises need their `this`.
     ...[...called].map(([name, it]) =>
-      name.startsWith('Buffer') ? `var ${name}=(...rest)=>${it}(...rest);` : `var ${name}=${it};`,
+      /^[BP]/.test(name) ? `var ${name}=(...rest)=>${it}(...rest);` : `var ${name}=${it};`,
     ),
   ].join('');
   // A directive stays in front.
@@ -270,11 +275,13 @@ function shortenWords(source, throwers, called) {
     } else if (ts.isCallExpression(node)) {
       const { expression: callee } = node;
       const [text, , owner, method] = CALLED_OFTEN.exec(callee.getText()) ?? [];
-      if (text) {
+      if (text && !(owner === 'Promise' && RUN_OFTEN.test(outermostName(node)))) {
         called.set(`${owner}$${method}`, text);
         edits.push([callee.getStart(), callee.getEnd(), `${owner}$${method}`]);
       }
-    } else if (ts.isVoidExpression(node) && !isCompared(node)) {
+    } else if (ts.isNewExpression(node) && isPromise(node)) {
+      edits.push([node.getStart(), node.expression.getEnd(), PROMISE]);
+    } else if (ts.isVoidExpression(node) && !isComparedOften(node)) {
       edits.push([node.getStart(), node.getEnd(), NOTHING]);
     }
     ts.forEachChild(node, visit);
@@ -284,12 +291,32 @@ function shortenWords(source, throwers, called) {
 }
 
 /**
- * V8 compares with what it knows to be undefined, faster than with a variable that is.
+ * V8 compares with what it knows to be undefined, faster than with a variable that is: that counts
+ * where it is done for each message.
  *
  * @param {ts.VoidExpression} node
  */
-function isCompared(node) {
-  return !ts.isNumericLiteral(node.expression) || /^[!=]==$/.test(operatorOf(node.parent));
+function isComparedOften(node) {
+  return (
+    !ts.isNumericLiteral(node.expression) ||
+    (/^[!=]==$/.test(operatorOf(node.parent)) && RUN_OFTEN.test(outermostName(node)))
+  );
+}
+
+/** @param {ts.NewExpression} node */
+const isPromise = (node) =>
+  node.expression.getText() === 'Promise' && !RUN_OFTEN.test(outermostName(node));
+
+/**
+ * @param {ts.Node} node
+ * @returns {string} the function, class or variable at the top of the module that it is in
+ */
+function outermostName(node) {
+  let name = '';
+  for (let at = node; !ts.isSourceFile(at); at = at.parent) {
+    if ('name' in at) name = /** @type {ts.NamedDeclaration} */ (at).name?.getText() ?? '';
+  }
+  return name;
 }
 
 /** @param {ts.Node} node */
