@@ -1,7 +1,17 @@
 /** Every limit through the whole client: at it, one under, one over. */
 import { AioWebSocket, HandShakeError } from 'aiowebsocket';
 import { failure } from './helpers/opening.js';
-import { client, eventually, fragments, listen, open, Opcode, ping, text } from './helpers/peer.js';
+import {
+  client,
+  eventually,
+  fragments,
+  listen,
+  open,
+  Opcode,
+  ping,
+  readingStops,
+  text,
+} from './helpers/peer.js';
 import { acceptance, closeServers, RawServer, readHead } from './helpers/raw-server.js';
 
 afterEach(closeServers);
@@ -112,7 +122,7 @@ describe('the queue', () => {
     peer.send(...messages.map((message) => text(message)));
     await eventually(pair, () => converse.queueSize >= Math.min(count, 4));
 
-    expect(pair.aws.transport!.isPaused()).toBe(pauses);
+    expect(await readingStops(pair)).toBe(pauses);
     expect(converse.queueSize).toBe(Math.min(count, 4));
     for (const message of messages) expect(await converse.receive()).toBe(message);
     await eventually(pair, () => !pair.aws.transport!.isPaused());

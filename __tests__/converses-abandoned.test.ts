@@ -1,6 +1,15 @@
 /** A pull side that nobody uses any more. A file of its own: the warning comes once a process. */
 import { AioWebSocket, type AioWebSocketOptions } from 'aiowebsocket';
-import { ended, eventually, listen, open, queued, text, type Pair } from './helpers/peer.js';
+import {
+  ended,
+  eventually,
+  listen,
+  open,
+  queued,
+  readingStops,
+  text,
+  type Pair,
+} from './helpers/peer.js';
 
 const texts = (from: number, to: number): Buffer[] =>
   Array.from({ length: to - from }, (_, i) => text(`m${from + i}`));
@@ -21,7 +30,7 @@ test('a full queue that listeners saw and nobody pulls is dropped, with one warn
     await eventually(pair, () => seen === 300);
 
     expect(converse.queueSize).toBe(0);
-    expect(aws.transport?.isPaused()).toBe(false);
+    expect(await readingStops({ aws })).toBe(false);
     const next = converse.receive();
     peer.send(...texts(300, 302));
     expect(await next).toBe('m300');

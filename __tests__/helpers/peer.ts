@@ -292,6 +292,12 @@ export async function eventually(
   }
 }
 
+/** Whether reading is stopped for longer than the turns that others get after a long read. */
+export async function readingStops({ aws }: Pick<Pair, 'aws'>): Promise<boolean> {
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  return aws.transport!.isPaused();
+}
+
 /** Waits until so many messages are queued. */
 export function queued(pair: Pick<Pair, 'converse'>, count: number): Promise<void> {
   return eventually(pair, () => pair.converse.queueSize >= count);
