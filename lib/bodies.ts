@@ -53,8 +53,13 @@ export function readUntil<T>(
       transport[how]('data', onData)[how]('end', onEnd)[how]('close', onEnd)[how]('error', onEnd);
     };
     const timer = timeout && setTimeout(onEnd, timeout);
-    const told = { _onChunk: onData, _onEnd: onEnd, _onError: onEnd, _onClose: onEnd };
-    const giveBack = tapInto(transport, { _ours: true, ...told });
+    const giveBack = tapInto(transport, {
+      _ours: true,
+      _onChunk: onData,
+      _onEnd: onEnd,
+      _onError: onEnd,
+      _onClose: onEnd,
+    });
     if (!giveBack) setListeners('on');
     if (transport.destroyed || transport.readableEnded) onEnd(transport.errored);
     else if (!giveBack) transport.resume();

@@ -90,6 +90,8 @@ export abstract class Connection extends Transporter {
   _fullQueues = 0;
   /** Whether the codec is working through a large message, a slice a turn. */
   _codecBusy = false;
+  /** Whether others have their turn before more is read. */
+  _givesWay = false;
 
   /** What the transport's end is to lead to, once all that came before it has been read. */
   declare _waitingEnds: ((c: Connection) => void)[] | undefined;

@@ -26,7 +26,7 @@ export function pauseReading(c: Connection, pause: boolean): void {
   updateFlow(c);
 }
 
-/** The codec begins or ends to work through a large message, or much else, a slice a turn. */
+/** The codec begins or ends to work through a large message, a slice a turn. */
 export function noteSlices(c: Connection, works: boolean): void {
   c._codecBusy = works;
   updateFlow(c);
@@ -36,7 +36,7 @@ export function noteSlices(c: Connection, works: boolean): void {
 export function updateFlow(c: Connection): void {
   // Only the codec's own pause still holds then: a Close frame may stand behind a large message.
   const stops = !c._ending && (c._userPaused || c._fullQueues > 0);
-  const pause = stops || c._codecBusy;
+  const pause = stops || c._codecBusy || c._givesWay;
   if (c._ending || pause) unwatchSilence(c);
   if (!c._reading) return;
   // Within a large message as well: what it inflates to must not outgrow the queue.
@@ -57,10 +57,15 @@ export function feedChunk(c: Connection, chunk: Buffer): void {
     c._fail(error as Error);
   }
   // A socket with much to read is read up to 32 times in a row: time for others in between.
-  if (!c._codecBusy && performance.now() - c._lastHeard > LONGEST_READ) {
-    noteSlices(c, true);
-    setImmediate(noteSlices, c, false);
+  if (!c._givesWay && performance.now() - c._lastHeard > LONGEST_READ) {
+    giveWay(c, true);
+    setImmediate(giveWay, c, false);
   }
+}
+
+function giveWay(c: Connection, gives: boolean): void {
+  c._givesWay = gives;
+  updateFlow(c);
 }
 
 /** All that came before the transport's end has been read, or never will be. */
