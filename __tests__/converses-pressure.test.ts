@@ -1,8 +1,19 @@
 /** What a hostile or slow peer may cost: turns of the event loop, memory, and time per byte. */
+import { once, type EventEmitter } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { AioWebSocket } from 'aiowebsocket';
 import { bomb, openCompressed } from './helpers/deflate.js';
-import { binary, continuation, eventually, open, pong, text } from './helpers/peer.js';
+import {
+  binary,
+  continuation,
+  eventually,
+  open,
+  ping,
+  pong,
+  readingStops,
+  text,
+  type Pair,
+} from './helpers/peer.js';
 import { closeServers, RawServer } from './helpers/raw-server.js';
 
 afterEach(closeServers);
@@ -11,7 +22,14 @@ const RSV1 = 4;
 const KIB_64 = 65_536;
 /** Pings that wait for their pongs: more would be given up. */
 const MANY = 65_000;
+/** How long a slow reader takes for each, in milliseconds. */
+const SLOWLY = 60;
 const pass = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** More turns of the event loop than all slices of a message of 40 MB take. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate);
+}
 
 test('a read that took long is the last of its turn', async () => {
   const { aws, converse, peer } = await open();
@@ -81,7 +99,7 @@ test('what a streamed message inflates to waits in the message, not in memory', 
   const first = stream.next();
   peer.send(binary(bomb(size), { rsv: RSV1 }), text('behind it'));
   let bytes = (await first).value?.length ?? 0;
-  await pass(300);
+  await turns();
   // What waits is given at once, without a turn of the event loop.
   let waiting = true;
   setImmediate(() => (waiting = false));
@@ -102,14 +120,12 @@ test('while paused, a large compressed message under way is not shown', async ()
   const { aws, converse, peer } = await openCompressed();
   const shown: number[] = [];
   aws.on('message', (message) => shown.push(message.length));
-  aws.once('ping', () => {
-    setImmediate(() => {
-      aws.pause();
-    });
-  });
-  peer.send(Buffer.from([0x89, 0]), binary(bomb(30_000_000), { rsv: RSV1 }), text('after'));
+  const pinged = once(aws as unknown as EventEmitter, 'ping');
+  peer.send(ping(''), binary(bomb(30_000_000), { rsv: RSV1 }), text('after'));
 
-  await pass(500);
+  await pinged;
+  aws.pause();
+  await turns();
   expect(shown).toEqual([]);
   aws.resume();
   await eventually({ converse }, () => shown.length === 2);
@@ -117,14 +133,14 @@ test('while paused, a large compressed message under way is not shown', async ()
 });
 
 /** Ends the connection so that it is noticed while reading is stopped: by what is sent. */
-async function breakWhileFull({ converse, peer }: Awaited<ReturnType<typeof open>>): Promise<void> {
-  await pass(50);
-  peer.socket.resetAndDestroy();
-  await pass(20);
-  for (let i = 0; i < 3; i++) {
-    void converse.send('into the void');
-    await pass(10);
-  }
+async function breakWhileFull(pair: Pair): Promise<void> {
+  await eventually(pair, () => pair.aws.transport!.isPaused());
+  expect(await readingStops(pair)).toBe(true);
+  pair.peer.socket.resetAndDestroy();
+  await eventually(pair, () => {
+    void pair.converse.send('into the void');
+    return pair.aws.transport!.destroyed;
+  });
 }
 
 const SLOW = { maxQueueBytes: 3000, closeTimeout: 200 };
@@ -137,10 +153,10 @@ test('who goes on reading slowly gets all that came before the connection broke'
   const got: number[] = [];
   for (let i = 0; i < 20; i++) {
     got.push((await pair.converse.receive({ text: false }))[0]!);
-    await pass(60);
+    await pass(SLOWLY);
   }
 
-  expect(got).toEqual(got.map((_, i) => i));
+  expect(got).toEqual(Array.from({ length: 20 }, (_, i) => i));
 });
 
 test('and so does who reads a message piece by piece', async () => {
@@ -155,7 +171,7 @@ test('and so does who reads a message piece by piece', async () => {
   let bytes = 0;
   for await (const piece of stream) {
     bytes += piece.length;
-    await pass(60);
+    await pass(SLOWLY);
   }
   expect(bytes).toBe(18_010);
 });
