@@ -1,4 +1,5 @@
 /** pause() and resume(). */
+import type { AioWebSocket } from 'aiowebsocket';
 import { client, close, eventually, listen, open, Opcode, ping, text } from './helpers/peer.js';
 
 /** Turns enough for anything that is on its way to arrive. */
@@ -27,14 +28,20 @@ test.each(['aws', 'converse'] as const)(
   },
 );
 
-test('pause() within a message listener stops at that message, in the middle of a chunk', async () => {
-  const pair = await open();
-  const { aws, converse, peer } = pair;
+/** What is shown to a listener that pauses behind each message. */
+function pausedBehindEach(aws: AioWebSocket): unknown[] {
   const seen: unknown[] = [];
   aws.on('message', (data) => {
     seen.push(data);
     aws.pause();
   });
+  return seen;
+}
+
+test('pause() within a message listener stops at that message, in the middle of a chunk', async () => {
+  const pair = await open();
+  const { aws, converse, peer } = pair;
+  const seen = pausedBehindEach(aws);
 
   peer.send(text('one'), text('two'), text('three'));
   for (const expected of [['one'], ['one', 'two'], ['one', 'two', 'three']]) {
@@ -68,11 +75,7 @@ test('pause() and resume() in one turn, any number of times, lose and double not
 test('resume() and pause() in one turn show nothing of what has been read already', async () => {
   const pair = await open();
   const { aws, peer } = pair;
-  const seen: unknown[] = [];
-  aws.on('message', (data) => {
-    seen.push(data);
-    aws.pause();
-  });
+  const seen = pausedBehindEach(aws);
   peer.send(text('one'), text('two'));
   await eventually(pair, () => seen.length === 1);
   await turns();
