@@ -2,8 +2,8 @@
  * Builds lib/ into dist/esm (ES modules) and dist/cjs (CommonJS), each with its types.
  *
  * esbuild joins the modules, puts the values of enumerations where they are used, and shortens what
- * nobody but the package sees: white space, and the names of properties that begin with `_`;
- * shorten.mjs then shortens functions. tsc makes the types, once: those of the ES modules refer to
+ * nobody but the package sees: white space, and the names of properties that begin with `_`, which
+ * names.mjs chooses; shorten.mjs then shortens functions. tsc makes the types, once: those of the ES modules refer to
  * those of CommonJS. Both are compiled into a folder of their own, which then takes the place of
  * dist/ in one go: a build never leaves stale files behind, a failed one leaves the last good build
  * alone, and two at a time do no harm. When nothing has changed since the last build, nothing is
@@ -18,6 +18,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build as bundle } from 'esbuild';
+import { shortNames } from './names.mjs';
 import { shorten } from './shorten.mjs';
 import { root } from './shared.mjs';
 
@@ -33,7 +34,9 @@ const PUBLIC = [
   'enumerations',
   'parts',
 ];
-/** Properties of Node's own that are looked at: these keep their names. */
+/** Properties that get short names, */
+const SHORT = /^_[a-zA-Z]/;
+/** but for those of Node's own that are looked at. */
 const NODE_PROPERTIES = /^_(handle|parent|writeState|unrefTimer)$/;
 /** Holds the fingerprint of what dist/ was built from; not part of the package. */
 const stamp = '.fingerprint';
@@ -112,13 +115,22 @@ async function joinModules(folder) {
     platform: 'node',
     target: 'node20.12',
     external: ['eventemitter3', '../index.js'],
-    minifySyntax: true,
-    minifyWhitespace: true,
-    mangleProps: /^_[a-zA-Z]/,
-    reserveProps: NODE_PROPERTIES,
     outbase: 'lib',
   };
   const entryPoints = ['lib/index.ts'];
+  const { outputFiles } = await bundle({ ...settings, entryPoints, format: 'esm', write: false });
+  const sources = sourceNames().map((name) => readFileSync(join(root, name), 'utf8'));
+  Object.assign(settings, {
+    minifySyntax: true,
+    minifyWhitespace: true,
+    mangleProps: SHORT,
+    reserveProps: NODE_PROPERTIES,
+    mangleCache: shortNames(
+      sources,
+      outputFiles[0]?.text ?? '',
+      (name) => SHORT.test(name) && !NODE_PROPERTIES.test(name),
+    ),
+  });
   const { metafile } = await bundle({
     ...settings,
     entryPoints: PUBLIC.map((name) => `lib/${name}.ts`),
@@ -212,17 +224,22 @@ function replaceDist(fresh) {
   }
 }
 
-/** A hash over everything that decides what dist/ looks like. */
-function fingerprint() {
-  const sources = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
+/** What is compiled. */
+function sourceNames() {
+  return readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => join('lib', name));
+}
+
+/** A hash over everything that decides what dist/ looks like. */
+function fingerprint() {
   const settings = readdirSync(root).filter((name) => /^tsconfig.*\.json$/.test(name));
   const hash = createHash('sha256').update(require('typescript/package.json').version);
   for (const name of [
-    ...sources,
+    ...sourceNames(),
     ...settings,
     join('tools', 'build.mjs'),
+    join('tools', 'names.mjs'),
     join('tools', 'shorten.mjs'),
   ].sort()) {
     hash.update(`\0${name}\0`).update(readFileSync(join(root, name)));
