@@ -2,17 +2,19 @@
  * What bundlers leave as it is, though it has a shorter form, gets it here: function declarations
  * become arrow functions, numbers take the place of their names, methods that often say `this` say
  * it once, what is thrown is handed to a function, so that it can stand in an expression, promises
- * are made by one, and what is set to undefined, or compared with it, meets a variable.
+ * are made by one, what is set to undefined, or compared with it, meets a variable, and so do
+ * strings that occur often.
  */
 import { transform } from 'esbuild';
 import ts from 'typescript';
 
-/** What `this` is called in a method, what throws, and what is undefined: names of nothing else. */
+/** What `this` is called in a method, what throws, what is undefined, strings: names of nothing else. */
 const SELF = 'self$';
 const THROW = 'throw$';
 const NOTHING = 'nothing$';
 /** What makes a promise, where that is not done for each message. */
 const PROMISE = 'promise$';
+const TEXT = 'text$';
 /** What is called often, and needs no `this`; esbuild may say what it is imported from. */
 const CALLED_OFTEN =
   /^(import_\w+\.)?(Buffer|JSON|Math|Object|Promise)\.(from|concat|stringify|min|max|assign|entries|keys|resolve)$/;
@@ -25,6 +27,8 @@ const RUN_OFTEN =
 const LINE = 120;
 /** Characters that a bundler makes of a name. */
 const SHORT_NAME = 2;
+/** Bytes that a variable for a string has to save. */
+const WORTH = 8;
 /** Mentions of `this` from which on the variable pays for itself, and those without a `let` to join. */
 const OFTEN = 3;
 const OFTEN_ALONE = 4;
@@ -35,7 +39,7 @@ const OFTEN_ALONE = 4;
  * @returns {Promise<string>}
  */
 export async function shorten(code) {
-  for (const name of [SELF, THROW, NOTHING, PROMISE]) {
+  for (const name of [SELF, THROW, NOTHING, PROMISE, TEXT]) {
     if (code.includes(name)) throw new Error(`${name} is taken`);
   }
   const whole = parse(code);
@@ -43,12 +47,18 @@ export async function shorten(code) {
   const throwers = oftenThrown(source);
   /** @type {Map<string, string>} */
   const called = new Map();
+  const { edits, texts } = shareTexts(source);
   const { statements } = parse(
-    edited(source.text, [...shareThis(source), ...shortenWords(source, throwers, called)]),
+    edited(source.text, [
+      ...shareThis(source),
+      ...edits,
+      ...shortenWords(source, throwers, called),
+    ]),
   );
   const pieces = statements.map((one) => (isPlain(one) ? arrowOf(one) : one.getFullText()));
   const helpers = [
     `var ${NOTHING},${THROW}=(error)=>{throw error},${PROMISE}=(start)=>new Promise(start);`,
+    ...texts.map((text, i) => `var ${TEXT}${i}=${text};`),
     ...throwers.map((make) => `var ${THROW}${make}=(...rest)=>${THROW}(${make}(...rest));`),
     // What is imported may not be there yet, and promises need their `this`.
     ...[...called].map(([name, it]) =>
@@ -225,6 +235,46 @@ function shareThis(source) {
   };
   visit(source);
   return edits;
+}
+
+/**
+ * Puts variables in the place of strings that occur often, where that is not done for each message.
+ *
+ * @param {ts.SourceFile} source
+ */
+function shareTexts(source) {
+  /** @type {Map<string, ts.Node[]>} */
+  const uses = new Map();
+  /** @param {ts.Node} node */
+  const visit = (node) => {
+    if (ts.isStringLiteral(node) && isValue(node) && !RUN_OFTEN.test(outermostName(node))) {
+      uses.set(node.getText(), [...(uses.get(node.getText()) ?? []), node]);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  const shared = [...uses].filter(([{ length }, { length: times }]) => {
+    const named = `,=`.length + length + SHORT_NAME * (times + 1);
+    return times * length - named >= WORTH;
+  });
+  const edits = shared.flatMap(([, nodes], i) =>
+    nodes.map((node) => /** @type {Edit} */ ([node.getStart(), node.getEnd(), `${TEXT}${i}`])),
+  );
+  return { edits, texts: shared.map(([text]) => text) };
+}
+
+/**
+ * @param {ts.StringLiteral} text
+ * @returns whether a variable may stand in its place: V8 knows what `typeof` is compared with, and
+ *   bundlers the names within an enumeration
+ */
+function isValue(text) {
+  const { parent } = text;
+  if (ts.isBinaryExpression(parent)) {
+    return !ts.isTypeOfExpression(parent.left) && !ts.isElementAccessExpression(parent.left);
+  }
+  const isName = 'name' in parent && parent.name === text;
+  return !isName && !('moduleSpecifier' in parent) && !ts.isExpressionStatement(parent);
 }
 
 /**
