@@ -6,7 +6,7 @@ import type * as Zlib from 'node:zlib';
 import { Buffer, documented, kMaxLength, load, NOTHING } from './builtins.js';
 import { StatusCodes } from './enumerations.js';
 import { FrameError } from './exceptions.js';
-import type { CompressionOptions, DeflateParameters } from './negotiations.js';
+import { MOST_BITS, type CompressionOptions, type DeflateParameters } from './negotiations.js';
 import type { Extension } from './parts.js';
 
 /** Ends each compressed message, and is left out on the wire (RFC 7692 section 7.2.1). */
@@ -189,7 +189,7 @@ export class Deflate implements Extension {
     this._parameters = parameters;
     this._options = options;
     const { threshold } = { ...options };
-    this._threshold = threshold ?? (parameters.clientForgets ? 1024 : 0);
+    this._threshold = threshold ?? (parameters._client._forgets ? 1024 : 0);
   }
 
   decode(bytes: Buffer, last: boolean, limit: number, output: TakeOutput): Buffer | undefined {
@@ -211,7 +211,7 @@ export class Deflate implements Extension {
     try {
       const rest = this._inflater!._process(input, last, INFLATE_SLICE, output);
       if (rest.length > 0) return rest;
-      if (last && this._parameters.serverForgets) this._inflater!._reset();
+      if (last && this._parameters._server._forgets) this._inflater!._reset();
       return undefined;
     } catch (cause) {
       if (cause instanceof FrameError) throw cause;
@@ -231,7 +231,7 @@ export class Deflate implements Extension {
       this._deflater ??= this._makeDeflater();
       this._deflater._process(bytes, last, Infinity, (piece) => pieces.push(Buffer.from(piece)));
     }
-    if (last && this._parameters.clientForgets) this._deflater?._reset();
+    if (last && this._parameters._client._forgets) this._deflater?._reset();
     if (bytes.length === 0) return last ? EMPTY_MESSAGE : bytes;
     const deflated = pieces.length > 1 ? Buffer.concat(pieces) : (pieces[0] as Buffer);
     return last ? deflated.subarray(0, -TAIL.length) : deflated;
@@ -245,10 +245,10 @@ export class Deflate implements Extension {
 
   _makeInflater(): Codec {
     const { createInflateRaw, inflateRawSync } = load('node:zlib');
-    const { serverBits: windowBits, serverForgets } = this._parameters;
+    const { _bits: windowBits = MOST_BITS, _forgets: forgets } = this._parameters._server;
     const codec = handleCodec(
       createInflateRaw({ windowBits, chunkSize: 64 }),
-      serverForgets ? 0 : 1 << windowBits,
+      forgets ? 0 : 1 << windowBits,
     );
     if (codec) return codec;
     this._collected = [];
@@ -268,7 +268,7 @@ export class Deflate implements Extension {
     const { createDeflateRaw, deflateRawSync } = load('node:zlib');
     const { level = -1, memLevel = 8 } = { ...this._options };
     // zlib's raw deflate has no window of 256 bytes; with one of 512 it looks back 250 at the most.
-    const windowBits = Math.max(9, this._parameters.clientBits);
+    const windowBits = Math.max(9, this._parameters._client._bits ?? MOST_BITS);
     const settings = { windowBits, level, memLevel, finishFlush: SYNC_FLUSH };
     return (
       handleCodec(createDeflateRaw({ ...settings, chunkSize: 64 })) ??

@@ -4,20 +4,19 @@
  */
 import { mustBe, trimField } from './values.js';
 
-/** The parameters that were negotiated. */
-export interface DeflateParameters {
-  /** Whether the server keeps no window from message to message: `server_no_context_takeover`. */
-  readonly serverForgets?: boolean | undefined;
-  /** Whether we keep none: `client_no_context_takeover`. */
-  readonly clientForgets?: boolean | undefined;
-  /** Bits of the server's window, 8 to 15. */
-  readonly serverBits: number;
-  /** Bits of our window, 8 to 15. */
-  readonly clientBits: number;
+/** What holds for the messages of one side. */
+interface Side {
+  /** Whether it keeps no window from message to message: `…_no_context_takeover`. */
+  _forgets: boolean | undefined;
+  /** Bits of its window, 8 to 15, where they are told: `…_max_window_bits`. */
+  _bits: number | undefined;
 }
 
-/** Those written in an offer, or in the answer to it. */
-type Written = Partial<DeflateParameters>;
+/** The parameters that were negotiated, or that are written in an offer or an answer. */
+export interface DeflateParameters {
+  readonly _server: Side;
+  readonly _client: Side;
+}
 
 /** What `compression: { … }` takes. */
 export interface CompressionOptions {
@@ -64,6 +63,8 @@ export const SEC = 'Sec-WebSocket-';
 /** The field that offers extensions, and tells those chosen. */
 export const EXTENSIONS = `${SEC}Extensions`;
 
+/** Bits of a window of which nothing is told. */
+export const MOST_BITS = 15;
 const NAME = 'permessage-deflate';
 const NO_TAKEOVER = '_no_context_takeover';
 const MAX_BITS = '_max_window_bits';
@@ -73,12 +74,12 @@ const PARAMETER =
 
 /** The offer that the options ask for, as the field carries it. */
 export function offerOf(options: CompressionOptions): string {
-  const { clientMaxWindowBits: bits = true, serverMaxWindowBits: serverBits = 15 } = options;
+  const { clientMaxWindowBits: bits = true, serverMaxWindowBits: serverBits = MOST_BITS } = options;
   return [
     NAME,
     options.serverNoContextTakeover && `server${NO_TAKEOVER}`,
     options.clientNoContextTakeover && `client${NO_TAKEOVER}`,
-    serverBits < 15 && `server${MAX_BITS}=${serverBits}`,
+    serverBits < MOST_BITS && `server${MAX_BITS}=${serverBits}`,
     bits && `client${MAX_BITS}${bits === true ? '' : `=${bits}`}`,
   ]
     .filter(Boolean)
@@ -90,27 +91,29 @@ export function offerOf(options: CompressionOptions): string {
  * @param isAnswer whether it comes from the server
  * @returns undefined where it is no permessage-deflate as RFC 7692 has it
  */
-function parse(element: string, isAnswer: boolean): Written | undefined {
+function parse(element: string, isAnswer: boolean): DeflateParameters | undefined {
   const [name, ...parameters] = element.split(';').map(trimField);
-  const found: Record<string, number | boolean> = {};
+  const found: DeflateParameters = { _server: newSide(), _client: newSide() };
   for (const parameter of parameters) {
-    const [, side, isBits, bare, quoted] = PARAMETER.exec(parameter) ?? [];
+    const [, of, isBits, bare, quoted] = PARAMETER.exec(parameter) ?? [];
+    const side = of === 'server' ? found._server : found._client;
     const bits = bare ?? quoted?.replaceAll('\\', '');
-    const key = `${side}${isBits ? 'Bits' : 'Forgets'}`;
     // Only in our offer, for our window, may the number be left out: any will do.
-    if (!side || key in found || (isBits && !bits && (isAnswer || side === 'server'))) {
-      return undefined;
-    }
-    found[key] = isBits ? Number(bits ?? 15) : true;
+    const lacksBits = isBits && !bits && (isAnswer || side === found._server);
+    if (!of || lacksBits || (isBits ? side._bits : side._forgets)) return undefined;
+    if (isBits) side._bits = Number(bits ?? MOST_BITS);
+    else side._forgets = true;
   }
   return name === NAME ? found : undefined;
 }
+
+const newSide = (): Side => ({ _forgets: undefined, _bits: undefined });
 
 /**
  * Takes the offers apart that stand in a request.
  * @throws TypeError for an extension that is not spoken here
  */
-export function parseOffers(offers: readonly string[]): Written[] {
+export function parseOffers(offers: readonly string[]): DeflateParameters[] {
   return offers.map((offer) => {
     const parameters = parse(offer, false);
     if (!parameters) {
@@ -126,25 +129,21 @@ export function parseOffers(offers: readonly string[]): Written[] {
  */
 export function parseAnswer(
   answer: string,
-  offers: readonly Written[],
+  offers: readonly DeflateParameters[],
 ): DeflateParameters | undefined {
   const accepted = parse(answer, true);
   if (!accepted) return undefined;
-  const { serverForgets, clientForgets, serverBits = 15, clientBits } = accepted;
+  const { _server: server, _client: client } = accepted;
   const offer = offers.find(
     (one) =>
-      (serverForgets ?? !one.serverForgets) &&
-      serverBits <= (one.serverBits ?? 15) &&
+      (server._forgets ?? !one._server._forgets) &&
+      (server._bits ?? MOST_BITS) <= (one._server._bits ?? MOST_BITS) &&
       // Our own window may be bounded only where that was offered, and not beyond.
-      (clientBits ?? 0) <= (one.clientBits ?? 0),
+      (client._bits ?? 0) <= (one._client._bits ?? 0),
   );
-  return (
-    offer && {
-      serverForgets,
-      // What we offered of ourselves holds, whether or not the server repeats it.
-      clientForgets: clientForgets ?? offer.clientForgets,
-      serverBits,
-      clientBits: clientBits ?? offer.clientBits ?? 15,
-    }
-  );
+  if (!offer) return undefined;
+  // What we offered of ourselves holds, whether or not the server repeats it.
+  client._forgets ??= offer._client._forgets;
+  client._bits ??= offer._client._bits;
+  return accepted;
 }

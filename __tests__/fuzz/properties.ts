@@ -13,7 +13,6 @@ import {
   type HandShakeResponse,
 } from 'aiowebsocket';
 import fc from 'fast-check';
-import { Deflate } from '../../lib/extensions.js';
 import { MemoryTransport } from '../helpers/duplex.js';
 import { codec, note, type Told } from '../helpers/frames.js';
 import { acceptance } from '../helpers/raw-server.js';
@@ -24,6 +23,7 @@ import {
   chop,
   chunking,
   cut,
+  deflateOf,
   garbage,
   garbageBytes,
   mutate,
@@ -104,7 +104,7 @@ async function incoming(
   useZlib(documented);
   const all = withLarge ? [...messages.slice(0, 2), LARGE, ...messages.slice(2)] : messages;
   const { wire, told: expected } = serverStream(all, deflate);
-  const frames = codec({ extension: deflate && new Deflate(deflate, {}) });
+  const frames = codec({ extension: deflate && deflateOf(deflate) });
   const told = note(frames);
   for (const chunk of chop(wire, sizes)) {
     frames.feed(chunk);
@@ -125,7 +125,7 @@ async function outgoing(
   documented: boolean,
 ): Promise<void> {
   useZlib(documented);
-  const extension = deflate && new Deflate(deflate, {});
+  const extension = deflate && deflateOf(deflate);
   const written: Buffer[] = [];
   const frames = new Frames((bytes) => written.push(bytes), { extension });
   const expected: Told[] = [];

@@ -1,10 +1,9 @@
 /** What becomes of bytes: at this package's codec, and at the receiver of `ws`. */
 import { FrameError, type Extension } from 'aiowebsocket';
 import * as ws from 'ws';
-import { Deflate } from '../../lib/extensions.js';
 import { inflate } from '../conformance/inflate.js';
 import { codec, note, type Told } from '../helpers/frames.js';
-import type { Parameters } from './streams.js';
+import { deflateOf, type Parameters } from './streams.js';
 
 /** The limits of both sides: small, so that they are met. */
 export const LIMITS = { maxPayload: 100_000, maxFragments: 8 } as const;
@@ -108,7 +107,7 @@ function watch(extension: Extension, { serverForgets }: Parameters): Watched {
 
 /** This package's codec. Throws what is no FrameError. */
 export function ours(chunks: readonly Buffer[], deflate: Parameters | undefined): Verdict {
-  const watched = deflate && watch(new Deflate(deflate, {}), deflate);
+  const watched = deflate && watch(deflateOf(deflate), deflate);
   const frames = codec({ ...LIMITS, extension: watched?.extension });
   const told = note(frames);
   try {

@@ -1,6 +1,7 @@
 /** Arbitrary streams of a server: messages, how they are cut into frames, and frames into chunks. */
 import { constants, deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
+import { Deflate } from '../../lib/extensions.js';
 import { frame, type Told } from '../helpers/frames.js';
 
 /** What of permessage-deflate was agreed on. */
@@ -10,6 +11,16 @@ export interface Parameters {
   readonly serverBits: number;
   readonly clientBits: number;
 }
+
+/** This package's codec for them. */
+export const deflateOf = (parameters: Parameters): Deflate =>
+  new Deflate(
+    {
+      _server: { _forgets: parameters.serverForgets, _bits: parameters.serverBits },
+      _client: { _forgets: parameters.clientForgets, _bits: parameters.clientBits },
+    },
+    {},
+  );
 
 /** One message, and how it travels. */
 export interface Plan {
