@@ -6,13 +6,7 @@ import { Buffer, clearTimeout, setTimeout } from './builtins.js';
 import { emitAll, move, NO_CLOSE, setDeadline } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
-import {
-  ConnectionClosed,
-  ConnectionError,
-  FrameError,
-  TimeoutError,
-  type ErrorCode,
-} from './exceptions.js';
+import { ConnectionClosed, ConnectionError, FrameError, TimeoutError } from './exceptions.js';
 import { runWaitingEnds, updateFlow } from './flows.js';
 import { armStream, dropSeenQueue, endReceiving } from './inboxes.js';
 import { endSending } from './outboxes.js';
@@ -20,6 +14,7 @@ import type { CloseInfo } from './parts.js';
 import { WAITS } from './symbols.js';
 import {
   checkType,
+  connectionLost,
   controlPayload,
   MAX_CONTROL_PAYLOAD,
   mustBe,
@@ -154,12 +149,12 @@ export function streamEnded(c: Connection): void {
     c._transport.end(() => {
       destroy(c);
     });
-  } else connectionLost(c, 'LOST', 'the server ended the connection without a Close frame');
+  } else transportFailed(c);
 }
 
-/** The transport has failed. */
-export function transportFailed(c: Connection, cause: Error): void {
-  connectionLost(c, 'RESET', `the connection broke: ${cause.message}`, cause);
+/** The transport has failed, or ended too early. */
+export function transportFailed(c: Connection, cause?: Error): void {
+  fail(c, connectionLost('before a Close frame', c._closeSent ? 'closing' : 'open', cause));
 }
 
 /** The transport is gone, and with it everything that belongs to the connection. */
@@ -267,9 +262,4 @@ function writeClose(c: Connection, code: number, reason = ''): void {
   if (!c._closeRequested) setDeadline(c, onDeadline);
   armStream(c);
   move(c, SocketState.closing);
-}
-
-function connectionLost(c: Connection, kind: string, message: string, cause?: Error): void {
-  const phase = c._closeSent ? 'closing' : 'open';
-  fail(c, new ConnectionError(`ERR_CONNECTION_${kind}` as ErrorCode, message, phase, { cause }));
 }

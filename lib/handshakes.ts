@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { EventEmitter, load, NOTHING, type Buffer } from './builtins.js';
 import { readBody, readUntil } from './bodies.js';
-import { ConnectionError, HandShakeError } from './exceptions.js';
+import { HandShakeError } from './exceptions.js';
 import {
   EXTENSIONS,
   parseAnswer,
@@ -29,7 +29,14 @@ import {
 import { randomBytes } from './random.js';
 import { Answer, responseError, responseReader, type HandShakeResponse } from './responses.js';
 import { DEFLATE, REFUSED } from './symbols.js';
-import { checkMade, describeValue, emitSafely, isString, mustBe } from './values.js';
+import {
+  checkMade,
+  connectionLost,
+  describeValue,
+  emitSafely,
+  isString,
+  mustBe,
+} from './values.js';
 
 export type { HandShakeOptions } from './options.js';
 export type { HandShakeResponse } from './responses.js';
@@ -152,7 +159,12 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
         return known ?? read(chunk);
       },
       (cause) => {
-        throw endedEarly(untouched, cause);
+        // An Error after `error`; after `close` a boolean or nothing.
+        throw connectionLost(
+          `${untouched ? 'before' : 'within'} the server's answer`,
+          'handshake',
+          cause,
+        );
       },
     );
     // A listener may change the response, or this handshake.
@@ -364,19 +376,4 @@ function wrongField(
 ): HandShakeError {
   const got = describeValue(fieldValue(response.rawHeaders, name) ?? '');
   return responseError(code, `${name} ${got}, not ${expected}`, response);
-}
-
-/**
- * The transport has ended: `cause` is an Error after `error`, a boolean or nothing after `close`.
- */
-function endedEarly(untouched: boolean, cause: unknown): ConnectionError {
-  const why = (cause as Partial<Error> | null | undefined)?.message;
-  const [code, because, options] =
-    why === undefined ? (['LOST', ''] as const) : (['RESET', `: ${why}`, { cause }] as const);
-  return new ConnectionError(
-    `ERR_CONNECTION_${code}`,
-    `the connection ended ${untouched ? 'before' : 'within'} the server's answer${because}`,
-    'handshake',
-    options,
-  );
 }

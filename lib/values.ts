@@ -3,7 +3,13 @@
  * @packageDocumentation
  */
 import { Buffer, isAnyArrayBuffer } from './builtins.js';
-import { ConnectionClosedError, ConnectionClosedOK, type ConnectionClosed } from './exceptions.js';
+import {
+  ConnectionClosedError,
+  ConnectionClosedOK,
+  ConnectionError,
+  type ConnectionClosed,
+  type Phase,
+} from './exceptions.js';
 
 export const isString = (value: unknown): value is string => typeof value === 'string';
 
@@ -159,4 +165,18 @@ export function connectionClosed(code: number, reason: string, cause?: unknown):
       ? ([ConnectionClosedOK, 'ERR_CLOSED_OK'] as const)
       : ([ConnectionClosedError, 'ERR_CLOSED'] as const);
   return new Closed(name, code, reason, { cause });
+}
+
+/**
+ * The error for a connection that ended too early.
+ * @param when what was still to come
+ * @param cause what broke it; where it is no error, the connection just ended
+ */
+export function connectionLost(when: string, phase: Phase, cause: unknown): ConnectionError {
+  const { message } = Object(cause) as Partial<Error>;
+  const [code, why, options] =
+    message === undefined
+      ? (['LOST', `ended ${when}`] as const)
+      : (['RESET', `broke ${when}: ${message}`, { cause }] as const);
+  return new ConnectionError(`ERR_CONNECTION_${code}`, `the connection ${why}`, phase, options);
 }
