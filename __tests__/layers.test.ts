@@ -65,6 +65,7 @@ const FILES: Readonly<Record<string, Layer>> = {
   emitters: 'converses',
   flows: 'converses',
   inboxes: 'converses',
+  iterators: 'converses',
   connections: 'converses',
   manipulators: 'converses',
   openings: 'converses',

@@ -41,9 +41,9 @@ import {
   promiseTry,
 } from './values.js';
 
+export type { PieceStream } from './iterators.js';
 export { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 export type { ReceiveOptions, SendOptions, StreamOptions } from './options.js';
-export type { PieceStream } from './pieces.js';
 
 /** A class of handshakes: {@link HandShake}, or one that extends it. */
 export interface HandShakeClass {

@@ -2,19 +2,23 @@
  * Messages on their way to the user: shown to listeners, kept for those who pull.
  * @packageDocumentation
  */
+import type { PieceSink } from './assemblies.js';
 import { Buffer, nextTick, setImmediate } from './builtins.js';
 import { closedError, setDeadline } from './connections.js';
 import type { Audience, Connection } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
 import { updateFlow } from './flows.js';
-import { checkKinds, numberOption, RECEIVE_KINDS, STREAM_KINDS } from './options.js';
-import type { ReceiveOptions, StreamOptions } from './options.js';
+import { pullIterator, type PullIterator } from './iterators.js';
+import { checkKinds, numberOption, RECEIVE_KINDS, type ReceiveOptions } from './options.js';
 import type { Message } from './parts.js';
-import { makePieces, pullIterator } from './pieces.js';
-import type { PieceStream, PieceWaiter, PullIterator } from './pieces.js';
 import { Fifo, PullQueue, type Waiter } from './queues.js';
 import { Alarm } from './timers.js';
 import { isString, onAbort, throwLater } from './values.js';
+
+/** Someone who waits for a message, whole or, at the sink, in pieces. */
+export interface PieceWaiter extends Waiter<Message> {
+  readonly _sink?: PieceSink;
+}
 
 /**
  * With listeners and nobody who pulls, this much is kept, for a `receive()` right after opening.
@@ -70,27 +74,6 @@ export function receive(c: Connection, options?: ReceiveOptions): Promise<Messag
   });
 }
 
-/** The next message in pieces. */
-export function receivePieces(c: Connection, options: StreamOptions): PieceStream {
-  const { maxPayload } = checkKinds(options, STREAM_KINDS);
-  const [pieces, waiter] = makePieces(
-    c,
-    maxPayload === undefined ? undefined : numberOption(options, 'maxPayload'),
-    makeOnFull(c),
-    () => {
-      queueOf(c)._waiters._shift();
-      c._streaming = waiter._sink;
-      armStream(c);
-    },
-    () => {
-      c._frames.undivert(waiter._sink);
-      stopWaiting(c, waiter);
-    },
-  );
-  pull(c, waiter);
-  return pieces;
-}
-
 /** All messages, until the connection closes. */
 export const iterate = (c: Connection): PullIterator<Message> =>
   pullIterator<Message>(
@@ -116,7 +99,8 @@ export function endReceiving(c: Connection): void {
   c._streaming?.end(c._error ?? closedError(c));
 }
 
-function queueOf(c: Connection): PullQueue<Message> {
+/** Its queue of messages; made when it is needed. */
+export function queueOf(c: Connection): PullQueue<Message> {
   if (!c._queue) {
     c._queue = new PullQueue(c._numbers, makeOnFull(c));
     if (c._callsEnded) c._queue._end(closedError(c));
@@ -125,7 +109,7 @@ function queueOf(c: Connection): PullQueue<Message> {
 }
 
 /** What a queue calls when it is full, and when it has room again. */
-const makeOnFull =
+export const makeOnFull =
   (c: Connection) =>
   (full: boolean): void => {
     c._fullQueues += full ? 1 : -1;
@@ -226,7 +210,8 @@ function poll(c: Connection): Message | undefined {
   return message;
 }
 
-function pull(c: Connection, waiter: Waiter<Message>): void {
+/** The waiter gets the next message. */
+export function pull(c: Connection, waiter: Waiter<Message>): void {
   notePull(c);
   const queue = queueOf(c);
   const message = queue._items._peek();
@@ -252,7 +237,8 @@ function notePull(c: Connection): void {
   c._keepsNothing = false;
 }
 
-function stopWaiting(c: Connection, waiter: Waiter<Message>): void {
+/** The waiter gets none any more. */
+export function stopWaiting(c: Connection, waiter: Waiter<Message>): void {
   queueOf(c)._waiters._remove(waiter);
   armStream(c);
 }

@@ -10,7 +10,8 @@ import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
 import { pauseReading } from './flows.js';
 import { Frames } from './freams.js';
-import { iterate, receive, receivePieces } from './inboxes.js';
+import { iterate, receive } from './inboxes.js';
+import type { PieceStream } from './iterators.js';
 import {
   checkOptions,
   type ConverseOptions,
@@ -20,7 +21,7 @@ import {
 } from './options.js';
 import { drained, send } from './outboxes.js';
 import type { CloseInfo, ControlData, Message, SendData } from './parts.js';
-import type { PieceStream } from './pieces.js';
+import { receivePieces } from './pieces.js';
 import { checkMade, promiseTry } from './values.js';
 
 /** What {@link Converse} emits. */
