@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { EventEmitter, load, NOTHING, type Buffer } from './builtins.js';
+import { EventEmitter, load, type Buffer } from './builtins.js';
 import { readBody, readUntil } from './bodies.js';
 import { HandShakeError } from './exceptions.js';
 import {
@@ -239,9 +239,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const expected = this.#exchange?._answer;
     // With much behind it, reading it anew takes less time than a digest.
     const text = chunk.length < 4096 && chunk.toString('latin1');
-    return expected && text && this.#digest(text) === expected
-      ? new Answer(101)._complete(text, NOTHING)
-      : undefined;
+    return expected && text && this.#digest(text) === expected ? new Answer(text) : undefined;
   }
 
   /** Stands for a response, which may hold secrets and is not kept. */

@@ -5,7 +5,7 @@
 import { Buffer, NOTHING } from './builtins.js';
 import { HandShakeError, type HandShakeFailure } from './exceptions.js';
 import type { Numbers } from './options.js';
-import type { HeaderField, HeaderList } from './parts.js';
+import type { HeaderList } from './parts.js';
 import { parseField } from './requests.js';
 import { describeValue } from './values.js';
 
@@ -29,7 +29,7 @@ export interface HandShakeResponse {
 
 const START = 'HTTP/1.1 ';
 /** HTTP/1.0 knows no upgrade; it can refuse one. */
-const STATUS_LINE = /^HTTP\/1\.(?:1|0(?! 101)) ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n$/;
+const STATUS_LINE = /^HTTP\/1\.(?:1|0(?! 101)) ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n/;
 
 /** What no response head may contain (RFC 9110 section 5.5, RFC 9112 section 2.2). */
 const NEVER = /[^\t\n\r -~\x80-\xff]|\r(?!\n|$)/;
@@ -51,23 +51,30 @@ export class Answer implements HandShakeResponse {
   subprotocol = '';
   extensions = '';
   head: Buffer = NOTHING;
-  #text = '';
-  #fields: HeaderField[] | undefined;
+  readonly #text: string;
+  #fields: HeaderList | undefined;
   #headers: HandShakeResponse['headers'] | undefined;
 
-  constructor(status: number, fields?: HeaderField[]) {
-    this.status = status;
-    this.#fields = fields;
+  /**
+   * @param text its head as it came, as Latin-1, or the beginning of it: whole lines that are valid
+   * @param behind the bytes that came behind it
+   */
+  constructor(text: string, behind: Buffer = NOTHING) {
+    this.#text = text;
+    this.status = Number(STATUS_LINE.exec(text)![1]);
+    if (behind.length > 0) this.head = Buffer.from(behind);
   }
 
   get statusText(): string {
-    return STATUS_LINE.exec(linesOf(this.#text)[0]!)?.[2] ?? '';
+    return STATUS_LINE.exec(this.#text)![2] ?? '';
   }
 
   get rawHeaders(): HeaderList {
-    return (this.#fields ??= linesOf(this.#text)
-      .slice(1, -1)
-      .map((line) => parseField(line)!));
+    return (this.#fields ??= this.#text
+      .split(/(?<=\n)/)
+      .slice(1)
+      .map(parseField)
+      .filter((field) => field !== undefined));
   }
 
   get headers(): HandShakeResponse['headers'] {
@@ -85,18 +92,6 @@ export class Answer implements HandShakeResponse {
     return this.toJSON();
   }
 
-  /** Adds a field. Returns how many there are. */
-  _add(field: HeaderField): number {
-    return this.#fields!.push(field);
-  }
-
-  /** Its head is whole. */
-  _complete(text: string, head: Buffer): this {
-    this.#text = text;
-    if (head.length > 0) this.head = Buffer.from(head);
-    return this;
-  }
-
   /** The head as it came. */
   get _text(): string {
     return this.#text;
@@ -107,8 +102,6 @@ export class Answer implements HandShakeResponse {
     this.#fields = this.#headers = undefined;
   }
 }
-
-const linesOf = (text: string): string[] => text.split(/(?<=\n)/);
 
 function tableOf(fields: HeaderList): Record<string, string> {
   // Without a prototype: a field may have any name.
@@ -131,44 +124,51 @@ export function responseReader({
   maxHeadFields,
 }: Pick<Numbers, 'maxHeadBytes' | 'maxHeadFields'>): (chunk: Buffer) => Answer | undefined {
   let left = maxHeadBytes;
+  let fields = 0;
   /** The lines that have ended, and what has come of the next one. */
   let head = '';
   let line = '';
   /** Its last character: looking for that in it would take longer with each chunk. */
   let last = '';
-  let answer: Answer | undefined;
 
+  const fail = (code: 'RESPONSE' | 'LIMIT', what: string): never => {
+    throw responseError(code, what, head ? new Answer(head) : undefined);
+  };
+  /** A line has ended, or cannot become a valid one. */
+  const checkLine = (): void => {
+    if (head) {
+      if (!parseField(line)) fail('RESPONSE', `a bad field: ${describeValue(line)}`);
+      if (++fields > maxHeadFields) fail('LIMIT', `over ${maxHeadFields} fields (maxHeadFields)`);
+    } else if (!STATUS_LINE.test(line)) fail('RESPONSE', `no HTTP/1.1: ${describeValue(line)}`);
+  };
   const checkLimit = (): void => {
-    if (line.length > left) {
-      throw responseError('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`, answer);
-    }
+    if (line.length > left) fail('LIMIT', `over ${maxHeadBytes} bytes (maxHeadBytes)`);
   };
   return (chunk) => {
     const fresh = chunk.toString('latin1');
     let from = 0;
     for (let next; (next = fresh.indexOf('\n', from) + 1) > 0; from = next) {
       line += fresh.slice(from, next);
-      const whole = line === '\r\n' && answer;
-      if (!whole) answer = withLine(answer, line, maxHeadFields);
+      const isWhole = line === '\r\n' && head;
+      if (!isWhole) checkLine();
       checkLimit();
       left -= line.length;
       head += line;
       line = last = '';
-      if (whole) {
+      if (isWhole) {
+        const answer = new Answer(ownText(head), chunk.subarray(next));
         // 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limit.
-        if (whole.status === 101 || whole.status > 199) {
-          return whole._complete(ownText(head), chunk.subarray(next));
-        }
+        if (answer.status === 101 || answer.status > 199) return answer;
         head = '';
-        answer = undefined;
+        fields = 0;
       }
     }
     const part = last + fresh.slice(from);
-    const unsure = !answer && line.length < START.length;
+    const unsure = !head && line.length < START.length;
     last = part.slice(-1);
     line += fresh.slice(from);
     // What cannot become a valid line is refused before its end, which may never come.
-    if (NEVER.test(part) || (unsure && !isStart(line))) withLine(answer, line, maxHeadFields);
+    if (NEVER.test(part) || (unsure && !isStart(line))) checkLine();
     checkLimit();
     return undefined;
   };
@@ -180,21 +180,3 @@ const ownText = (text: string): string => Buffer.from(text, 'latin1').toString('
 /** Whether HTTP/1.1 or 1.0 begins so. */
 const isStart = (text: string): boolean =>
   START.startsWith(text.slice(0, START.length).replace('.0', '.1'));
-
-/**
- * Takes a line of the head that is not its last.
- * @param answer with the lines before it; made of the first one
- */
-function withLine(answer: Answer | undefined, line: string, maxHeadFields: number): Answer {
-  if (!answer) {
-    const found = STATUS_LINE.exec(line);
-    if (!found) throw responseError('RESPONSE', `no HTTP/1.1: ${describeValue(line)}`);
-    return new Answer(Number(found[1]), []);
-  }
-  const field = parseField(line);
-  if (!field) throw responseError('RESPONSE', `a bad field: ${describeValue(line)}`, answer);
-  if (answer._add(field) > maxHeadFields) {
-    throw responseError('LIMIT', `over ${maxHeadFields} fields (maxHeadFields)`, answer);
-  }
-  return answer;
-}
