@@ -142,11 +142,18 @@ function documentedCodec(
   inflates: boolean,
 ): Codec {
   let window = NOTHING;
+  /** The payloads of a message so far: it can only be inflated as a whole. */
+  const collected: Buffer[] = [];
   const reset = (): void => {
     window = NOTHING;
   };
   return {
-    _process(input, _last, _slice, output) {
+    _process(bytes, last, _slice, output) {
+      if (inflates && !last) {
+        collected.push(Buffer.from(bytes));
+        return NOTHING;
+      }
+      const input = collected.length > 0 ? Buffer.concat([...collected.splice(0), bytes]) : bytes;
       const { buffer, engine } = transform(input, {
         info: true,
         ...(window.length > 0 && { dictionary: window }),
@@ -175,8 +182,6 @@ export class Deflate implements Extension {
   _compresses = false;
   _deflater: Codec | undefined;
   _inflater: Codec | undefined;
-  /** The payloads of a message so far, where it can only be inflated as a whole. */
-  _collected: Buffer[] | undefined;
   _maxOutput = 0;
   /** Whether the message under way has had a byte so far. */
   _nonEmpty = false;
@@ -199,12 +204,7 @@ export class Deflate implements Extension {
     this._nonEmpty ||= bytes.length > 0;
     if (!this._nonEmpty) return undefined;
     this._nonEmpty = !last;
-    const collected = this._collected;
-    if (!collected) return this.resume(last ? Buffer.concat([bytes, TAIL]) : bytes, last, output);
-    collected.push(Buffer.from(bytes));
-    if (!last) return undefined;
-    this._collected = [];
-    return this.resume(Buffer.concat([...collected, TAIL]), last, output);
+    return this.resume(last ? Buffer.concat([bytes, TAIL]) : bytes, last, output);
   }
 
   resume(input: Buffer, last: boolean, output: TakeOutput): Buffer | undefined {
@@ -240,27 +240,24 @@ export class Deflate implements Extension {
   close(): void {
     this._deflater?._close();
     this._inflater?._close();
-    this._deflater = this._inflater = this._collected = undefined;
+    this._deflater = this._inflater = undefined;
   }
 
   _makeInflater(): Codec {
     const { createInflateRaw, inflateRawSync } = load('node:zlib');
     const { _bits: windowBits = MOST_BITS, _forgets: forgets } = this._parameters._server;
-    const codec = handleCodec(
-      createInflateRaw({ windowBits, chunkSize: 64 }),
-      forgets ? 0 : 1 << windowBits,
-    );
-    if (codec) return codec;
-    this._collected = [];
-    return documentedCodec(
-      (input, options) =>
-        inflateRawSync(input, {
-          windowBits,
-          ...options,
-          finishFlush: SYNC_FLUSH,
-          maxOutputLength: Math.min(this._maxOutput + 1, kMaxLength),
-        }),
-      true,
+    return (
+      handleCodec(createInflateRaw({ windowBits, chunkSize: 64 }), forgets ? 0 : 1 << windowBits) ??
+      documentedCodec(
+        (input, options) =>
+          inflateRawSync(input, {
+            windowBits,
+            ...options,
+            finishFlush: SYNC_FLUSH,
+            maxOutputLength: Math.min(this._maxOutput + 1, kMaxLength),
+          }),
+        true,
+      )
     );
   }
 
