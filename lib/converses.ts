@@ -454,10 +454,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /** Ends an attempt, or what was never tried. */
   #endUnopened(call: string): void {
     if (this.state === SocketState.zero) this.#end();
-    else
-      this.#attempt?._abortForCaller(
-        new InvalidStateError(`${call}() was called while connecting`),
-      );
+    else this.#attempt?._abort(new InvalidStateError(`${call}() was called while connecting`));
   }
 
   #end(error?: Error): void {

@@ -31,7 +31,7 @@ export class OpeningAttempt {
     if (timeout > 0) this._alarm = new Alarm(this, onTimeout, timeout, hasRef);
     if (callerSignal) {
       const onCallerAbort = (): void => {
-        this._abortForCaller(callerSignal.reason);
+        this._abort(callerSignal.reason);
       };
       this._stopListening = onAbort(callerSignal, onCallerAbort);
       if (callerSignal.aborted) onCallerAbort();
@@ -60,14 +60,12 @@ export class OpeningAttempt {
     if (this._reason) transport.destroy();
   }
 
-  /** The caller no longer wants a connection. */
-  _abortForCaller(reason: unknown): void {
-    this._abortedByCaller = true;
-    this._abort(reason);
-  }
-
-  /** Ends the attempt: what is awaited rejects with the reason. */
-  _abort(reason: unknown): void {
+  /**
+   * Ends the attempt: what is awaited rejects with the reason.
+   * @param byCaller whether the caller no longer wants a connection
+   */
+  _abort(reason: unknown, byCaller = true): void {
+    this._abortedByCaller ||= byCaller;
     this._reason ??= [reason];
     this._reject?.(reason);
     this._controller?.abort(reason);
@@ -98,5 +96,5 @@ export class OpeningAttempt {
 function onTimeout(attempt: OpeningAttempt): void {
   const { _timeout: timeout, _phase: phase } = attempt;
   const message = `opening took longer than ${timeout} ms (timeout), in phase ${phase}`;
-  attempt._abort(new TimeoutError(message, 'open', phase));
+  attempt._abort(new TimeoutError(message, 'open', phase), false);
 }
