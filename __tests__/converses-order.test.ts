@@ -332,6 +332,29 @@ describe('sends keep the order of the calls', () => {
     );
   });
 
+  test('of one that an iterable makes when it is asked to begin', async () => {
+    const { converse, peer } = await open();
+    const outer = new Source();
+    const inner = new Source();
+    const begins = {
+      [Symbol.asyncIterator]() {
+        void converse.send(inner);
+        return outer;
+      },
+    };
+
+    void converse.send(begins);
+    const given = inner.give('c');
+    await outer.give('a');
+    await outer.give();
+    await given;
+    await inner.give('d');
+    await inner.give();
+    await peer.until(() => peer.messages.length === 2);
+
+    expect(shape(peer)).toEqual(['a|', 'c|d|']);
+  });
+
   test('behind a Blob', async () => {
     const { converse, peer } = await open();
 

@@ -140,9 +140,8 @@ export abstract class Connection extends Transporter {
 
   /** Keeps sends in order; made when one has to wait for another. */
   _sendQueue: SendQueue | undefined;
-  /** Sends that wait for their turn, or that are being worked on. */
-  _queuedSends: Set<Waiter<void>> | undefined;
-  _sources: Set<Source> | undefined;
+  /** Where the pieces of the message that is being sent come from. */
+  _source: Source | undefined;
   /** Sends that wait for room. */
   _drainWaiters: Waiter<void>[] | undefined;
   /** Of a text in pieces: the bytes of its last character so far, where that is not whole. */

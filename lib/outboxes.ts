@@ -10,8 +10,7 @@ import { DataFrames, StatusCodes } from './enumerations.js';
 import { FrameError, InvalidStateError } from './exceptions.js';
 import { checkKinds, SEND_KINDS, type SendOptions } from './options.js';
 import type { SendData } from './parts.js';
-import type { Waiter } from './queues.js';
-import { SendQueue } from './sends.js';
+import { SendQueue, type SendTask } from './sends.js';
 import { checkUtf8 } from './utf8.js';
 import { bytesOf, isFunction, isString, mustBe, wrongType, wrongValue } from './values.js';
 
@@ -64,18 +63,17 @@ export function resolveDrains(c: Connection): boolean {
  * Nothing more can be sent: those who wait are rejected with what broke or closed the connection.
  */
 export function endSending(c: Connection): void {
-  const waiters: Pick<Waiter<never>, '_reject'>[] = [
+  const waiters: Pick<SendTask, '_reject'>[] = [
     ...(c._drainWaiters ?? []),
-    ...(c._queuedSends ?? []),
+    ...(c._sendQueue?._clear() ?? []),
   ];
   for (let ping; (ping = c._pings?._list._shift());) waiters.push(ping);
-  const sources = c._sources ?? [];
-  c._drainWaiters = c._queuedSends = c._pings = c._sources = undefined;
-  c._sendQueue?._clear();
+  const source = c._source;
+  c._drainWaiters = c._pings = c._source = undefined;
   // One for all: each of its own would cost a stack trace.
   let error: Error | undefined;
   for (const { _reject } of waiters) _reject((error ??= c._error ?? closedError(c)));
-  sources.forEach(returnSource);
+  if (source) returnSource(source);
 }
 
 /**
@@ -154,35 +152,35 @@ function enqueue(c: Connection, work: () => void | Promise<void>, open?: boolean
   const entered = new Promise<void>((...both) => {
     [resolve, reject] = both;
   });
-  const waiter: Waiter<void> = {
-    _resolve: resolve,
+  const queue = (c._sendQueue ??= new SendQueue());
+  const task: SendTask = {
     // Where the connection ended, nobody need handle it. What is wrong with the data is not
     // silenced.
-    _reject: (error) => {
+    _reject(error) {
       void quietly(entered);
       reject(error);
     },
+    _send() {
+      try {
+        const working = work();
+        if (working) return working.then(succeed, fail);
+        succeed();
+      } catch (error) {
+        fail(error);
+      }
+      return undefined;
+    },
   };
-  (c._queuedSends ??= new Set()).add(waiter);
   const succeed = (): void => {
-    if (c._queuedSends?.delete(waiter)) drained(c).then(resolve, waiter._reject);
+    // Otherwise the connection has ended meanwhile.
+    if (queue._current === task) drained(c).then(resolve, task._reject);
   };
   const fail = (cause: unknown): void => {
-    c._queuedSends?.delete(waiter);
     // Without this piece the message under way cannot be completed.
     const error = open === undefined ? cause : incomplete(c, cause);
-    (c._ending ? waiter._reject : reject)(error);
+    (c._ending ? task._reject : reject)(error);
   };
-  (c._sendQueue ??= new SendQueue())._add(() => {
-    try {
-      const working = work();
-      if (working) return working.then(succeed, fail);
-      succeed();
-    } catch (error) {
-      fail(error);
-    }
-    return undefined;
-  }, open);
+  queue._add(task, open);
   return entered;
 }
 
@@ -211,7 +209,7 @@ async function sendPieces(
 ): Promise<void> {
   let begun = false;
   let left: Buffer | undefined;
-  (c._sources ??= new Set()).add(source);
+  c._source = source;
   try {
     for (let step; (step = await source.next()).done !== true;) {
       const whole = wholeData(step.value);
@@ -229,9 +227,10 @@ async function sendPieces(
     // The connection may have ended while the source was asked: nothing follows a Close frame.
     checkOpen(c);
     if (begun) await writeFrame(c, true, DataFrames.cont, NOTHING);
-    c._sources?.delete(source);
+    c._source = undefined;
   } catch (cause) {
-    if (c._sources?.delete(source)) returnSource(source);
+    if (c._source) returnSource(source);
+    c._source = undefined;
     // Where nothing has gone out, only this call fails.
     throw begun ? incomplete(c, cause) : cause;
   }

@@ -4,8 +4,13 @@
  */
 import { Fifo } from './queues.js';
 
-/** Something to send; it must neither throw nor reject. A promise holds back what comes later. */
-export type SendTask = () => void | Promise<void>;
+/** Something to send. */
+export interface SendTask {
+  /** Sends it; must neither throw nor reject. A promise holds back what comes later. */
+  readonly _send: () => void | Promise<void>;
+  /** It will not be sent. */
+  readonly _reject: (error: unknown) => void;
+}
 
 interface Slot {
   readonly _tasks: Fifo<SendTask>;
@@ -21,7 +26,8 @@ export class SendQueue {
   readonly _slots = new Fifo<Slot>();
   /** The message whose pieces are still coming. */
   _inPieces: Slot | undefined;
-  _running: Promise<void> | undefined;
+  /** What is being sent. */
+  _current: SendTask | undefined;
   /** Called whenever nothing is left that can be sent. */
   _onSettled: (() => void) | undefined;
 
@@ -46,32 +52,41 @@ export class SendQueue {
    */
   _whenSettled(): Promise<void> | undefined {
     return (
-      this._running &&
+      this._current &&
       new Promise((resolve) => {
         this._onSettled = resolve;
       })
     );
   }
 
-  /** Drops what waits; a task that is running is left to end by itself. */
-  _clear(): void {
-    this._slots._clear();
-    this._inPieces = undefined;
+  /** Drops what waits, and what is being sent, which ends by itself. Returns all of it. */
+  _clear(): SendTask[] {
+    const dropped = this._current ? [this._current] : [];
+    for (let slot; (slot = this._slots._shift());) {
+      for (let task; (task = slot._tasks._shift());) dropped.push(task);
+    }
+    this._current = this._inPieces = undefined;
     this._onSettled?.();
+    return dropped;
   }
 
-  /** Runs what can run; a task that takes its time calls this again at its end. */
+  /** Sends what can be sent; what takes its time calls this again at its end. */
   _run(): void {
-    for (let slot; !this._running && (slot = this._slots._peek());) {
+    for (let slot; !this._current && (slot = this._slots._peek());) {
       const task = slot._tasks._shift();
       if (task) {
-        this._running = task()?.then(() => {
-          this._running = undefined;
-          this._run();
-        });
+        // Before it is sent: the user's iterable may send something itself when it is asked.
+        this._current = task;
+        const sending = task._send();
+        if (sending) {
+          void sending.then(() => {
+            this._current = undefined;
+            this._run();
+          });
+        } else this._current = undefined;
       } else if (slot._open) break;
       else this._slots._shift();
     }
-    if (!this._running) this._onSettled?.();
+    if (!this._current) this._onSettled?.();
   }
 }
