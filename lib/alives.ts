@@ -69,6 +69,9 @@ function checkRound(dueAt: number): void {
   });
 }
 
+/** When so many milliseconds are over; never for 0. */
+const due = (ms: number, since: number): number => (ms > 0 ? since + ms : Infinity);
+
 function checkSilence(c: Connection): void {
   const time = now();
   // While our own event loop was busy nobody listened: that was no silence.
@@ -76,16 +79,15 @@ function checkSilence(c: Connection): void {
   c._lastHeard = Math.min(time, c._lastHeard + late);
   if (c._pingTaken > 0) c._pingTaken += late;
   checkWriting(c);
-  const silent = (ms: number, since: number): boolean => ms > 0 && time >= since + ms;
   const fails = (operation: 'read' | 'pong', since: number): boolean => {
     const ms = c._numbers[`${operation}Timeout`];
-    if (!silent(ms, since)) return false;
+    if (time < due(ms, since)) return false;
     const message = `nothing came for ${ms} ms (${operation}Timeout)`;
     c._fail(new TimeoutError(message, operation, 'open'));
     return true;
   };
   if (fails('read', c._lastHeard) || fails('pong', c._pingTaken || Infinity)) return;
-  if (!c._pinged && silent(c._numbers.pingInterval, c._lastHeard)) {
+  if (!c._pinged && time >= due(c._numbers.pingInterval, c._lastHeard)) {
     c._pinged = true;
     void sendPing(c, newPayload(), true);
   }
@@ -99,7 +101,6 @@ function checkSilence(c: Connection): void {
  */
 function scheduleCheck(c: Connection, time: number): void {
   const { pingInterval, pongTimeout, readTimeout } = c._numbers;
-  const due = (ms: number, since: number): number => (ms > 0 ? since + ms : Infinity);
   const next = Math.min(
     due(readTimeout, c._lastHeard),
     due(pingInterval, c._pinged ? time : c._lastHeard),
