@@ -159,7 +159,7 @@ describe('anything else is refused with what it is', () => {
 
     await expect(sent).rejects.toThrow(TypeError);
     await expect(sent).rejects.toThrow(
-      `data must be a string, Buffer, TypedArray, DataView, ArrayBuffer, Blob or an (async) iterable of these, got ${got}`,
+      `data must be a string, bytes, a Blob or an (async) iterable of these, got ${got}`,
     );
     await expect(sent).rejects.toHaveProperty('code', 'ERR_INVALID_ARG_TYPE');
     await converse.send('next');

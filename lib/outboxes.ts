@@ -248,11 +248,7 @@ function sourceOf(data: unknown): () => Source {
   const iterable = Object(data) as Record<symbol, (() => Source) | undefined>;
   const begin = iterable[Symbol.asyncIterator] ?? iterable[Symbol.iterator];
   if (!isFunction(begin) || data instanceof String) {
-    throw mustBe(
-      'data',
-      'a string, Buffer, TypedArray, DataView, ArrayBuffer, Blob or an (async) iterable of these',
-      data,
-    );
+    throw mustBe('data', 'a string, bytes, a Blob or an (async) iterable of these', data);
   }
   return () => begin.call(iterable);
 }
