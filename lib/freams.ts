@@ -118,7 +118,7 @@ export class Frames extends EventEmitter<FramesEvents> {
   #at = 0;
   /** What has been fed and is not parsed yet. */
   #rest = NOTHING;
-  /** What is left of a large message while it is paused, and whether that ends it. */
+  /** What is left of a large message, until all of it is decoded, and whether that ends it. */
   #later: [rest: Buffer, last: boolean] | undefined;
   #parsing = false;
   /** Why parsing stops now: any of PAUSED, SLICED and ENDED. */
@@ -160,7 +160,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** @internal Whether bytes wait to be parsed. */
   get [WAITS](): boolean {
-    return this.#rest.length > 0 || !!this.#later || (this.#stops & (SLICED | ENDED)) === SLICED;
+    return this.#rest.length > 0 || !!this.#later;
   }
 
   // ---- bytes in ----
@@ -529,6 +529,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (last && !ended) message = assembly._add(NOTHING, 0, 0, true);
     const waited = this.#stops & SLICED;
     this.#deliverWhole(message);
+    this.#later = undefined;
     this.#endSlices();
     if (waited && !this.paused) this.resume();
   }
@@ -541,7 +542,7 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /** A large message must not keep other connections waiting: it goes on in the next turn. */
   #decodeLater(rest: Buffer, last: boolean): void {
-    this.#later = undefined;
+    this.#later = [rest, last];
     if (!(this.#stops & SLICED)) {
       this.#stops |= SLICED;
       this.#tell('flow', true);
@@ -549,7 +550,6 @@ export class Frames extends EventEmitter<FramesEvents> {
     setImmediate(() => {
       if (this.#stops & ENDED) return;
       if (this.#stops & PAUSED) {
-        this.#later = [rest, last];
         this.#endSlices();
         return;
       }
