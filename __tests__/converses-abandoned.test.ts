@@ -41,6 +41,25 @@ test('a full queue that listeners saw and nobody pulls is dropped, with one warn
   expect(warn).toHaveBeenCalledWith(expect.stringMatching(/receive\(\)/), expect.anything());
 });
 
+test('a full queue of which nobody has ever taken anything: reading stops, with one warning', async () => {
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  for (let i = 0; i < 2; i++) {
+    const { aws, converse, peer } = await open({ maxQueue: 100 });
+
+    peer.send(...texts(0, 300));
+    await queued({ converse }, 100);
+
+    expect(await readingStops({ aws })).toBe(true);
+    for (let n = 0; n < 300; n++) expect(await converse.receive()).toBe(`m${n}`);
+  }
+
+  expect(warn).toHaveBeenCalledTimes(1);
+  expect(warn).toHaveBeenCalledWith(
+    expect.stringMatching(/nobody has taken a message/),
+    'AioWebSocketWarning',
+  );
+});
+
 describe('a queue that was full before', () => {
   const quiet = (): unknown =>
     jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);

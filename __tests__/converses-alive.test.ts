@@ -1,7 +1,12 @@
 /** Dead links are found, and living ones are left alone. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
-import { TimeoutError, type AioWebSocket, type AioWebSocketOptions } from 'aiowebsocket';
+import {
+  SocketState,
+  TimeoutError,
+  type AioWebSocket,
+  type AioWebSocketOptions,
+} from 'aiowebsocket';
 import { client, open, Opcode, ping, pong, text, type Pair } from './helpers/peer.js';
 import { removePrograms, runProgram } from './helpers/program.js';
 import { closeServers, RawServer, shakeHands } from './helpers/raw-server.js';
@@ -48,6 +53,24 @@ describe('a server that answers nothing', () => {
     expect(told).toEqual([info.error, 1006]);
     expect(await pending).toBe(info.error);
     expect(peer.payloads(Opcode.ping)).toHaveLength(1);
+  });
+
+  test.each([
+    ['pongTimeout', { pingInterval: 150, pongTimeout: 100 }],
+    ['readTimeout', { readTimeout: 250 }],
+  ])('is given up by %s, however often reading is paused for a moment', async (_by, options) => {
+    const { aws } = await open({ ...off, ...options });
+    const pausing = setInterval(() => {
+      aws.pause();
+      setTimeout(() => {
+        if (aws.state === SocketState.opened) aws.resume();
+      }, 2);
+    }, 20);
+
+    const { error } = await aws.closed;
+    clearInterval(pausing);
+
+    expect(error).toBeInstanceOf(TimeoutError);
   });
 
   test('is given up after readTimeout when pings are off', async () => {

@@ -6,7 +6,7 @@ import {
   ConnectionError,
   SocketState,
 } from 'aiowebsocket';
-import { close, open, Opcode, ping, text } from './helpers/peer.js';
+import { close, open, Opcode, ping, text, type Pair } from './helpers/peer.js';
 
 describe('a Close of the server', () => {
   test.each([
@@ -184,9 +184,29 @@ describe('a server that goes without a Close', () => {
     expect(info.error).toBeInstanceOf(ConnectionError);
     expect(info.error).toMatchObject({ code, phase: 'open' });
     expect(info).toMatchObject({ code: 1006, wasClean: false, initiatedBy: 'remote' });
-    expect(told).toEqual([info.error, 'closed', 1006]);
+    expect(told).toEqual(['closing', info.error, 'closed', 1006]);
     for (const one of await pending)
       expect(one).toEqual({ status: 'rejected', reason: info.error });
+  });
+
+  test.each([
+    ['ends', ({ peer }: Pair) => peer.socket.end()],
+    ['resets', ({ peer }: Pair) => peer.socket.resetAndDestroy()],
+    ['is terminated by us', ({ aws }: Pair) => aws.terminate()],
+    ['says nothing for too long', () => undefined],
+  ])('and %s ends a loop that goes on while it is open', async (_how, ends) => {
+    const pair = await open({ pingInterval: 0, readTimeout: 100 });
+    const { aws, converse } = pair;
+    let failures = 0;
+
+    ends(pair);
+    // Rejections alone give the event loop no turn in which the end could be told.
+    while (aws.state === SocketState.opened && failures < 1000) {
+      await Promise.all([converse.receive(), converse.send('on')]).catch(() => failures++);
+    }
+
+    expect(failures).toBeLessThanOrEqual(1);
+    await aws.closed;
   });
 
   test('refuses what is sent in a listener of its error already', async () => {

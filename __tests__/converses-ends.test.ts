@@ -283,7 +283,7 @@ describe('while the end waits for the user', () => {
 
     expect(await aws.closed).toMatchObject({ code: 1006 });
 
-    expect(told).toEqual(['the connection broke before a Close frame: gone', 1006]);
+    expect(told).toEqual(['the connection broke without a Close frame: gone', 1006]);
     expect(converse.queueSize).toBe(16);
   });
 

@@ -157,7 +157,12 @@ describe('listeners attached right after createConnection()', () => {
     const told = record(aws);
     await aws.closed;
 
-    expect(told).toEqual([...['error ConnectionError', 'state opened closed', 'close 1006 ']]);
+    expect(told).toEqual([
+      'state opened closing',
+      'error ConnectionError',
+      'state closing closed',
+      'close 1006 ',
+    ]);
   });
 });
 

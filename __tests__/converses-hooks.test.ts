@@ -6,7 +6,16 @@ import {
   type CloseInfo,
   type Remote,
 } from 'aiowebsocket';
-import { close, ended, listen, Opcode, text, type Peer, type PeerOptions } from './helpers/peer.js';
+import {
+  close,
+  ended,
+  eventually,
+  listen,
+  Opcode,
+  text,
+  type Peer,
+  type PeerOptions,
+} from './helpers/peer.js';
 
 /** Notes each hook, and does what a test puts in. */
 class Hooked extends AioWebSocket {
@@ -130,6 +139,36 @@ describe('beforeOpen', () => {
 });
 
 describe('afterOpen', () => {
+  test.each(['before it', 'once it is open'])(
+    'that pulls to log in keeps no queue for who listens, from %s on',
+    async (when) => {
+      const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+      const server = await listen();
+      const aws = ended(new Hooked(server.uri));
+      let seen = 0;
+      const listens = (): unknown => aws.on('message', () => seen++);
+      aws.act.afterOpen = async () => {
+        expect(await aws.manipulator.receive()).toBe('login:');
+      };
+      if (when === 'before it') listens();
+      const [peer] = await Promise.all([
+        server.accept().then((one) => {
+          one.send(text('login:'));
+          return one;
+        }),
+        aws.createConnection(),
+      ]);
+      if (when !== 'before it') listens();
+
+      peer.send(...Array.from({ length: 1000 }, () => text('news')));
+      await eventually({ converse: aws.manipulator }, () => seen >= 1000);
+
+      expect(aws.manipulator.queueSize).toBe(0);
+      expect(warn).not.toHaveBeenCalled();
+      warn.mockRestore();
+    },
+  );
+
   test('a message pulled within open is shown to listeners all the same', async () => {
     const glued = Buffer.concat([text('one'), text('two')]);
     const server = await listen({ glued });

@@ -342,6 +342,14 @@ describe('createConnection() that nobody awaits', () => {
       'ERR_CONNECTION_REFUSED',
     ],
     ["aws.on('error', print); aws.createConnection(); aws.closeConnection();", undefined],
+    [
+      "aws.once('error', ({ code }) => print(code)); aws.createConnection();",
+      'ERR_CONNECTION_REFUSED',
+    ],
+    [
+      "aws.on('error', () => 0).on('close', (code) => aws.removeAllListeners(print(code))); aws.createConnection();",
+      '1006',
+    ],
   ])('may fail where `error` is listened for: %s', async (script, line) => {
     const uri = await nowhere();
 
@@ -349,6 +357,22 @@ describe('createConnection() that nobody awaits', () => {
 
     expect(child).toMatchObject({ code: 0, lines: line === undefined ? [] : [line], stderr: '' });
   });
+
+  test.each(['closeConnection', 'terminate'])(
+    'may fail where %s() was called, and who awaits it learns of that',
+    async (end) => {
+      const server = await listen();
+      const ends = `setImmediate(() => aws.${end}())`;
+
+      const [quiet, awaited] = await Promise.all([
+        runChild(`aws.createConnection(); ${ends};`, server.uri, { flags: STRICT }),
+        runChild(`${ends}; await aws.createConnection().catch(print);`, server.uri),
+      ]);
+
+      expect(quiet).toMatchObject({ code: 0, stderr: '' });
+      expect(awaited.lines.join()).toContain(`InvalidStateError: ${end}() was called`);
+    },
+  );
 
   test('ends the process by its rejection where nobody does', async () => {
     const uri = await nowhere();

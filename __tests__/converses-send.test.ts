@@ -169,7 +169,7 @@ describe('anything else is refused with what it is', () => {
   test.each([
     [{ fin: 1 }, TypeError, /^fin must be a boolean, got 1$/],
     [{ code: 9 }, RangeError, /^code must be one of DataFrames, got 9$/],
-    [{ code: 'text' }, RangeError, /^code must be one of DataFrames, got "text"$/],
+    [{ code: 'text' }, TypeError, /^code must be one of DataFrames, got "text"$/],
     ['fin', TypeError, /^options must be an object, got "fin"$/],
   ])('options %p', async (options, type, message) => {
     const { converse } = await open();

@@ -342,7 +342,7 @@ describe('a transport of its own that fails', () => {
 
     const error = await failure(aws, ConnectionError);
 
-    expect(error).toMatchObject({ code: 'ERR_CONNECTION_RESET', phase: 'handshake' });
+    expect(error).toMatchObject({ code: 'ERR_CONNECTION_FAILED', phase: 'handshake' });
     expect(error.message).toContain('connect ENOENT /nowhere/service.sock');
     expect(error.cause).toMatchObject({ code: 'ENOENT' });
   });
@@ -360,6 +360,31 @@ describe('a transport of its own that fails', () => {
     const error = await failure(aws, ConnectionError);
 
     expect(error).toMatchObject({ code: 'ERR_CONNECTION_RESET', cause });
+  });
+
+  test.each([
+    ['ECONNREFUSED', 'ERR_CONNECTION_REFUSED'],
+    ['ECONNRESET', 'ERR_CONNECTION_RESET'],
+    ['EPIPE', 'ERR_CONNECTION_RESET'],
+    ['ETIMEDOUT', 'ERR_CONNECTION_FAILED'],
+    ['ERR_STREAM_DESTROYED', 'ERR_CONNECTION_RESET'],
+    ['EAI_AGAIN', 'ERR_CONNECTION_RESET'],
+    ['CERT_HAS_EXPIRED', 'ERR_TLS'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'ERR_TLS'],
+    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'ERR_TLS'],
+  ])('with %s is told as %s, before the answer and after it', async (code, told) => {
+    const cause = Object.assign(new Error('no more'), { code });
+    const aws = opens(() => {
+      const transport = new MemoryTransport(() => transport.destroy(cause));
+      return transport;
+    });
+    expect(await failure(aws, ConnectionError)).toMatchObject({ code: told, cause });
+
+    const server = await RawServer.listen((socket) => shakeHands(socket));
+    const open = await AioWebSocket.connect(server.url);
+    open.transport?.destroy(cause);
+
+    expect((await open.closed).error).toMatchObject({ code: told, cause });
   });
 
   test('to come in time is told of as what it is: a transport, no name', async () => {

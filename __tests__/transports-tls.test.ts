@@ -166,6 +166,16 @@ test('cert and key are shown to a server that asks for them', async () => {
   expect(names).toEqual(['a client']);
 });
 
+test('a server that asks for a certificate in vain is told as a fault of TLS, whatever its version', async () => {
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const server = await secure(localhost, { ca, requestCert: true, maxVersion });
+
+    const aws = new AioWebSocket(`wss://127.0.0.1:${server.port}/`, { ssl: { ca } });
+
+    expect(await failure(aws, ConnectionError)).toMatchObject({ code: 'ERR_TLS' });
+  }
+});
+
 test('a certificate is judged before a byte of the request goes out', async () => {
   const bytes: Buffer[] = [];
   const server = await secure(selfSigned, {}, (socket) => {

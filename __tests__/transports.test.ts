@@ -1,7 +1,13 @@
 /** Opening a byte stream, and how that fails: one typed error with its phase, and nothing left. */
 import { lookup as lookupAll } from 'node:dns/promises';
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type LookupFunction } from 'node:net';
+import {
+  createServer,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  setDefaultAutoSelectFamilyAttemptTimeout,
+  type AddressInfo,
+  type LookupFunction,
+} from 'node:net';
 import { Worker } from 'node:worker_threads';
 import {
   AioWebSocket,
@@ -349,6 +355,18 @@ describe('TCP', () => {
     },
   );
 
+  test('the stack of the error shows who called', async () => {
+    const port = await closedPort();
+    async function whoCalls(): Promise<void> {
+      await AioWebSocket.connect(`ws://127.0.0.1:${port}/`);
+    }
+
+    const error = (await whoCalls().catch((one: unknown) => one)) as ConnectionError;
+
+    expect(error).toBeInstanceOf(ConnectionError);
+    expect(error.stack).toContain('whoCalls');
+  });
+
   test('a local address that is not ours fails in phase tcp', async () => {
     const aws = new AioWebSocket('ws://127.0.0.1:1/', { localAddress: '192.0.2.1' });
 
@@ -381,8 +399,8 @@ describe('timeout', () => {
 
   const onLinux = process.platform === 'linux' ? test : test.skip;
 
-  // Only there it is known that a listener whose backlog is full answers nothing.
-  onLinux('in phase tcp', async () => {
+  /** Works while 127.0.0.1 answers nothing at the port. */
+  async function withoutAnswer(work: (port: number) => Promise<void>): Promise<void> {
     const worker = new Worker(
       `const { parentPort } = require('node:worker_threads');
        const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 });
@@ -399,12 +417,52 @@ describe('timeout', () => {
       connect(port, '127.0.0.1').on('error', () => undefined),
     );
     try {
-      await times(new AioWebSocket(`ws://127.0.0.1:${port}/`, { timeout: 300 }), 'tcp', 300);
+      await work(port);
     } finally {
       for (const filler of fillers) filler.destroy();
       await worker.terminate();
     }
+  }
+
+  // Only there it is known that a listener whose backlog is full answers nothing.
+  onLinux('in phase tcp', async () => {
+    await withoutAnswer(async (port) => {
+      await times(new AioWebSocket(`ws://127.0.0.1:${port}/`, { timeout: 300 }), 'tcp', 300);
+    });
   });
+
+  onLinux(
+    'of one address of several, autoSelectFamilyAttemptTimeout: the next is tried',
+    async () => {
+      const lookup: LookupFunction = (_host, _options, callback) => {
+        const all = [1, 2].map((n) => ({ address: `127.0.0.${n}`, family: 4 }));
+        callback(null, all);
+      };
+      const byDefault = getDefaultAutoSelectFamilyAttemptTimeout();
+      setDefaultAutoSelectFamilyAttemptTimeout(60_000);
+      try {
+        await withoutAnswer(async (port) => {
+          const server = createServer((socket) => void shakeHands(socket)).listen(
+            port,
+            '127.0.0.2',
+          );
+          await once(server, 'listening');
+
+          const aws = await AioWebSocket.connect(`ws://several.example:${port}/`, {
+            lookup,
+            autoSelectFamilyAttemptTimeout: 10,
+          });
+
+          expect(aws.remoteAddress?.address).toBe('127.0.0.2');
+          aws.terminate();
+          server.close();
+          await once(server, 'close');
+        });
+      } finally {
+        setDefaultAutoSelectFamilyAttemptTimeout(byDefault);
+      }
+    },
+  );
 
   test('in phase tls', async () => {
     const server = await RawServer.listen(() => undefined);

@@ -38,12 +38,20 @@ export function noteLife(c: Connection): void {
   c._pingTaken = 0;
 }
 
-/** Reading begins, or goes on after a pause: silence counts from now. */
+/** Reading begins, or goes on after a pause, in which the clocks stood still. */
 export function watchSilence(c: Connection): void {
-  unwatchSilence(c);
-  noteLife(c);
+  const time = now();
+  if (c._nextCheck < 0) {
+    const stood = time + c._nextCheck;
+    c._lastHeard = Math.min(time, c._lastHeard + stood);
+    if (c._pingTaken > 0) c._pingTaken += stood;
+  } else {
+    unwatchSilence(c);
+    noteLife(c);
+  }
   checkWriting(c);
-  scheduleCheck(c, c._lastHeard);
+  c._nextCheck = 0;
+  scheduleCheck(c, time);
 }
 
 /** Silence no longer counts. */
@@ -53,7 +61,8 @@ export function unwatchSilence(c: Connection): void {
     round._alarm._clear();
     rounds.delete(c._nextCheck);
   }
-  c._nextCheck = 0;
+  // A pause that begins anew each time would hide a dead link for ever.
+  if (c._nextCheck > 0) c._nextCheck = -now();
 }
 
 function checkRound(dueAt: number): void {

@@ -19,8 +19,7 @@ import {
   MAX_CONTROL_PAYLOAD,
   mustBe,
   noop,
-  wrongType,
-  wrongValue,
+  wrongNumber,
 } from './values.js';
 
 /**
@@ -29,8 +28,7 @@ import {
  */
 export function checkClose(code: unknown, reason: unknown): void {
   if (!isCloseCode(code as number)) {
-    const wrong = typeof code === 'number' ? wrongValue : wrongType;
-    throw mustBe('code', '1000-1003, 1007-1014 or 3000-4999', code, wrong);
+    throw mustBe('code', '1000-1003, 1007-1014 or 3000-4999', code, wrongNumber(code));
   }
   checkType('reason', reason, 'string');
   controlPayload(reason as string, 'reason', MAX_CONTROL_PAYLOAD - 2);
@@ -154,7 +152,7 @@ export function streamEnded(c: Connection): void {
 
 /** The transport has failed, or ended too early. */
 export function transportFailed(c: Connection, cause?: Error): void {
-  fail(c, connectionLost('before a Close frame', c._closeSent ? 'closing' : 'open', cause));
+  fail(c, connectionLost('without a Close frame', c._closeSent ? 'closing' : 'open', cause));
 }
 
 /** The transport is gone, and with it everything that belongs to the connection. */
@@ -239,6 +237,8 @@ function endCalls(c: Connection): void {
 
 /** A foreign stream may never emit `close`: it is waited for no longer than `closeTimeout`. */
 function destroy(c: Connection): void {
+  // Before anybody is told: a loop that goes on while it is open must come to its end.
+  move(c, SocketState.closing);
   c._transport.destroy();
   if (!c._finished) setDeadline(c, transportClosed);
 }

@@ -105,7 +105,7 @@ export abstract class Connection extends Transporter {
    */
   _pinged = false;
   _pingTaken = 0;
-  /** When alives.ts checks it next; 0: never. */
+  /** When alives.ts checks it next; 0: never; below 0: since when nothing counts, as it is paused. */
   _nextCheck = 0;
   /** At the last check: bytes that waited to be sent, and those that the kernel had taken. */
   _lastBuffered = 0;

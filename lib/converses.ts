@@ -132,6 +132,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * `async with`.
    * @param options may also hold a `signal` that aborts the attempt
    * @returns the open connection, or what the body returns
+   * @throws what the constructor throws, as a rejection, and what `createConnection()` rejects with
    */
   static connect<A extends AioWebSocket, U>(this: new (uri: U) => A, uri: U): Promise<A>;
   static connect<A extends AioWebSocket, U, O extends AioWebSocketOptions | undefined>(
@@ -229,7 +230,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   /**
    * Connects. Listeners attached in the turn in which this resolves miss nothing. Where anybody
-   * listens for `error`, a rejection need not be handled as well.
+   * listens for `error`, or ends it by `closeConnection()` or `terminate()`, a rejection need not be
+   * handled as well.
    * @throws {ConnectionError} the network failed; `phase` tells where
    * @throws {TimeoutError} after `timeout`
    * @throws {HandShakeError} the server's answer was not what RFC 6455 section 4.1 asks for
@@ -237,13 +239,13 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws `signal.reason`, once aborted
    */
   createConnection(options: CallerSignal = {}): Promise<this> {
-    const opened: Promise<this> = this.#openOnce(options, () => {
-      if (this.listenerCount('error')) void quietly(opened);
+    const opened: Promise<this> = this.#openOnce(options, (isWanted) => {
+      if (isWanted || this.listenerCount('error')) void quietly(opened);
     });
     return opened;
   }
 
-  async #openOnce(options: CallerSignal, onFailed: () => void): Promise<this> {
+  async #openOnce(options: CallerSignal, beforeTold: (isWanted: boolean) => void): Promise<this> {
     const c = coreOf(this);
     const { signal } = checkKinds(options, SIGNAL_KINDS);
     if (this.state !== SocketState.zero) {
@@ -256,9 +258,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     try {
       await opening._race(this.#open(opening));
     } catch (error) {
-      const failure = await this.#openingFailed(opening, error as Error);
-      onFailed();
-      throw failure;
+      throw await this.#openingFailed(opening, error as Error, beforeTold);
     } finally {
       opening._cleanUp();
       if (c._deadline === opening._alarm) c._deadline = undefined;
@@ -437,11 +437,17 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   }
 
   /** One `error`, unless the caller wanted the end, and one `close`. */
-  async #openingFailed(attempt: OpeningAttempt, cause: Error): Promise<Error> {
+  async #openingFailed(
+    attempt: OpeningAttempt,
+    cause: Error,
+    beforeTold: (isWanted: boolean) => void,
+  ): Promise<Error> {
     const c = coreOf(this);
     // A refusal whose body takes long is still a refusal.
     const error = (attempt._abortedByCaller ? undefined : await this.#hands?.[REFUSED]) ?? cause;
     const failure = attempt._abortedByCaller ? undefined : error;
+    // Now: who listens once, or no longer after `close`, has listened all the same.
+    beforeTold(!failure && error instanceof InvalidStateError);
     if (!this.#converse) {
       (this.#transport as Partial<Duplex> | undefined)?.destroy?.();
       this.#end(failure);

@@ -44,7 +44,7 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
     return buffered(this.#core);
   }
 
-  /** The process lives while the connection does: the default. */
+  /** The process lives while the connection does, and is being read: the default. */
   ref(): this {
     setRef(this.#core, true);
     return this;

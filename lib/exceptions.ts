@@ -171,7 +171,8 @@ export class ConnectionClosed extends AioWebSocketError {
   declare readonly reason: string;
 
   constructor(code: ErrorCode, closeCode: number, reason: string, options?: { cause?: unknown }) {
-    const why = reason && ` (${JSON.stringify(reason)})`;
+    const { message } = Object(options?.cause) as Partial<Error>;
+    const why = (reason && ` (${JSON.stringify(reason)})`) + (message ? `: ${message}` : '');
     super(code, `the connection is closed: ${closeCode}${why}`, options);
     this.closeCode = closeCode;
     this.reason = reason;

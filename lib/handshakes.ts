@@ -278,7 +278,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     if (status !== 101) {
       throw responseError(
         'STATUS',
-        `HTTP ${status} ${response.statusText.slice(0, 80)}, not 101`,
+        `HTTP ${`${status} ${response.statusText}`.slice(0, 80).trimEnd()}, not 101`,
         response,
       );
     }

@@ -61,6 +61,12 @@ export function prepareShowing(c: Connection): void {
 /** The connection is open: listeners are shown what came before, and from now on what comes. */
 export function startShowing(c: Connection): void {
   c._listenersWait = false;
+  const queue = c._queue;
+  // Pulling in `afterOpen`, as to log in, is over unless somebody waits, or messages still do.
+  if (queue && queue._waiters._size + queue._items._size === 0) {
+    c._pulled = false;
+    c._pulls = 0;
+  }
   showUnseen(c);
 }
 
@@ -156,6 +162,7 @@ function keep(c: Connection, message: Message, bytes: number, listening: boolean
   const queue = queueOf(c);
   if (queue._items._size === 0) c._pulledLately = false;
   queue._keep(message, bytes);
+  if (queue._wasFull && c._pulls === 0 && !countListeners(c)) warn(UNREAD);
   if (listening) trim(c);
   else c._unseenCount++;
 }
@@ -196,7 +203,7 @@ export function dropSeenQueue(c: Connection): boolean {
 }
 
 function dropQueue(c: Connection): void {
-  if (c._pulls > 0) warnAbandoned();
+  if (c._pulls > 0) warn(ABANDONED);
   c._keepsNothing = true;
   c._pulled = false;
   c._unseenCount = 0;
@@ -294,14 +301,17 @@ function convert(message: Message, text: boolean): Message {
   return isString(message) ? Buffer.from(message) : message;
 }
 
-let warned = false;
+const ABANDONED =
+  'messages nobody pulls are no longer kept for receive(): keep pulling, or only listen';
+const UNREAD =
+  'nobody has taken a message, and the queue is full: reading stops until one is taken';
 
-function warnAbandoned(): void {
-  if (warned) return;
-  warned = true;
+/** What the process has been warned of. */
+const warned = new Set<string>();
+
+function warn(of: string): void {
+  if (warned.has(of)) return;
+  warned.add(of);
   // eslint-disable-next-line no-restricted-globals -- once, and others may listen there
-  process.emitWarning(
-    'messages nobody pulls are no longer kept for receive(): keep pulling, or only listen',
-    'AioWebSocketWarning',
-  );
+  process.emitWarning(of, 'AioWebSocketWarning');
 }

@@ -93,8 +93,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
    * @returns resolves once it is buffered below the high-water mark, else at the next `drain`
    * @throws {TypeError} for anything else, and for text that is not UTF-8; RangeError for a `code`
    * that is none of a message's; InvalidStateError for a piece with nothing to continue; FrameError
-   * (`ERR_FRAME_SOURCE`) for an iterable that fails; {@link ConnectionClosed}, or what broke it,
-   * when the connection ends first
+   * (`ERR_FRAME_SOURCE`) for an iterable that fails after its first item, what it threw before that;
+   * {@link ConnectionClosed}, or what broke it, when the connection ends first
    */
   send(data: SendData, options?: SendOptions): Promise<void> {
     return send(coreOf(this), data, options);

@@ -6,7 +6,7 @@ import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import type { DataFrames } from './enumerations.js';
 import type { CompressionOptions } from './negotiations.js';
-import { describeValue, isString, isWithin, mustBe, wrongType, wrongValue } from './values.js';
+import { describeValue, isString, isWithin, mustBe, wrongNumber, wrongType } from './values.js';
 
 /** Header fields by name; a list of values is sent as that many fields. */
 export type HeaderFields = Readonly<Record<string, string | number | readonly string[]>>;
@@ -136,6 +136,11 @@ export interface TransportOptions {
   /** IP version: 4, 6, or 0 for both. @default 0 */
   family?: 0 | 4 | 6 | undefined;
   /**
+   * Milliseconds that each address of a host with several has to answer, but for the last one, before
+   * the next is tried: more for a server that is far away. @default Node's, 250
+   */
+  autoSelectFamilyAttemptTimeout?: number | undefined;
+  /**
    * The local IP address to connect from; looked at when connecting. @default the system's choice
    */
   localAddress?: string | undefined;
@@ -223,8 +228,8 @@ export function numberOption(options: NumberOptions, name: keyof Numbers): numbe
   const { [name]: value = byDefault } = options;
   if (!isWithin(value, least, most)) {
     const unit = most === LONGEST_TIMER ? ' of milliseconds' : '';
-    const wrong = typeof value === 'number' ? wrongValue : wrongType;
-    throw mustBe(name, `an integer${unit} from ${least} to ${most}`, value, wrong);
+    const expected = `an integer${unit} from ${least} to ${most}`;
+    throw mustBe(name, expected, value, wrongNumber(value));
   }
   return value;
 }
@@ -251,6 +256,7 @@ const KINDS: Kinds = {
   ssl: 'boolean or object',
   lookup: 'function',
   family: '0 or 4 or 6',
+  autoSelectFamilyAttemptTimeout: 'an integer of milliseconds from 10 to 2147483647',
   localAddress: 'string',
   autoPong: 'boolean',
   handShake: 'function',

@@ -12,7 +12,15 @@ import { checkKinds, SEND_KINDS, type SendOptions } from './options.js';
 import type { SendData } from './parts.js';
 import { SendQueue, type SendTask } from './sends.js';
 import { checkUtf8 } from './utf8.js';
-import { bytesOf, isFunction, isString, mustBe, wrongType, wrongValue } from './values.js';
+import {
+  bytesOf,
+  isFunction,
+  isString,
+  mustBe,
+  wrongNumber,
+  wrongType,
+  wrongValue,
+} from './values.js';
 
 /** A message, or a piece of one, that is at hand. */
 type Piece = string | Buffer | Blob;
@@ -87,7 +95,7 @@ function settleFrame(c: Connection, writing: void | Promise<void>): Promise<void
 function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Promise<void> {
   const { fin, code, compress } = checkKinds(options, SEND_KINDS);
   if (code !== undefined && ![0, 1, 2].includes(code)) {
-    throw mustBe('code', 'one of DataFrames', code, wrongValue);
+    throw mustBe('code', 'one of DataFrames', code, wrongNumber(code));
   }
   const message = wholeData(data);
   const source = message === undefined ? sourceOf(data) : undefined;

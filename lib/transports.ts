@@ -10,7 +10,7 @@ import { writeToHandle, type HandleOwner } from './handles.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
 import { addListeners, TAP, type Tapped, type TransportOwner } from './taps.js';
-import { authority, describeValue, isString, mustBe, onAbort } from './values.js';
+import { authority, describeValue, failureCode, isString, mustBe, onAbort } from './values.js';
 import { readBuffer } from './wasm.js';
 
 /** What {@link openTransport} needs besides the options. */
@@ -66,11 +66,8 @@ class Opener implements TransportOwner {
   }
 
   _onError(cause: Error): void {
-    const { _signal: signal } = this._context;
     this._stopListening();
-    this._reject(
-      signal?.aborted ? signal.reason : connectionError(cause, this._remote, this._phase),
-    );
+    this._reject(cause);
     this._socket.destroy();
   }
 
@@ -121,15 +118,27 @@ export async function openTransport(
   context._onTransport?.(socket);
   // The handshake's key will need it: it loads while the network is under way.
   load('node:crypto');
-  return new Promise((resolve, reject) => {
-    opener._resolve = resolve;
-    opener._reject = reject;
-  });
+  try {
+    return await new Promise<Socket>((resolve, reject) => {
+      opener._resolve = resolve;
+      opener._reject = reject;
+    });
+  } catch (cause) {
+    context._signal?.throwIfAborted();
+    // Made here, not where the socket tells of it: its stack shows who called.
+    throw connectionError(cause as Error, remote, opener._phase);
+  }
 }
 
 function socketSettings(
   { ssl, host, port }: Remote,
-  { family = 0, localAddress, lookup, ssl: tlsOptions }: TransportOptions,
+  {
+    family = 0,
+    localAddress,
+    lookup,
+    autoSelectFamilyAttemptTimeout,
+    ssl: tlsOptions,
+  }: TransportOptions,
   named: boolean,
   callback: ReadCallback,
 ): object {
@@ -139,6 +148,8 @@ function socketSettings(
     family,
     localAddress,
     lookup: lookup && deferredLookup(lookup),
+    // Node does not take undefined here.
+    ...(autoSelectFamilyAttemptTimeout && { autoSelectFamilyAttemptTimeout }),
     onread: { buffer: readBuffer(), callback },
   };
   if (!ssl) return settings;
@@ -199,15 +210,15 @@ function onRead(this: Tapped, bytes: number): boolean {
 function connectionError(cause: Error, remote: Remote, phase: Phase): ConnectionError {
   // Where several addresses were tried, Node gives an AggregateError without a message.
   const errors = [(cause as Partial<AggregateError>).errors ?? cause].flat() as unknown[];
-  const { code = '' } = Object(errors[0]) as NodeJS.ErrnoException;
-  const kind = /^ECONN(REFUSED|RESET)$/.exec(code)?.[1] ?? 'FAILED';
   // A user's lookup may give something else than an Error.
   const why = errors.map((one) => {
     const { message = describeValue(one) } = Object(one) as { message?: unknown };
     return String(message).trim();
   });
   return new ConnectionError(
-    (phase === 'tcp' ? `ERR_CONNECTION_${kind}` : `ERR_${phase.toUpperCase()}`) as ErrorCode,
+    phase === 'tcp'
+      ? failureCode(errors[0], 'FAILED')
+      : (`ERR_${phase.toUpperCase()}` as ErrorCode),
     `cannot connect to ${authority(remote)} (${phase}): ${why.join('; ')}`,
     phase,
     { cause },

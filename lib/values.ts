@@ -8,6 +8,7 @@ import {
   ConnectionClosedOK,
   ConnectionError,
   type ConnectionClosed,
+  type ErrorCode,
   type Phase,
 } from './exceptions.js';
 
@@ -25,6 +26,10 @@ export const wrongType = (message: string): TypeError =>
 /** A `RangeError` for an argument of the right kind with a value that is not allowed. */
 export const wrongValue = (message: string): RangeError =>
   Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
+
+/** For a number, as its value is wrong, or for anything else, as that is no number. */
+export const wrongNumber = (value: unknown): typeof wrongValue | typeof wrongType =>
+  typeof value === 'number' ? wrongValue : wrongType;
 
 /** An error that names the argument, what was expected and what came; `wrong` makes it. */
 export const mustBe = <E extends Error = TypeError>(
@@ -176,7 +181,21 @@ export function connectionLost(when: string, phase: Phase, cause: unknown): Conn
   const { message } = Object(cause) as Partial<Error>;
   const [code, why, options] =
     message === undefined
-      ? (['LOST', `ended ${when}`] as const)
-      : (['RESET', `broke ${when}: ${message}`, { cause }] as const);
-  return new ConnectionError(`ERR_CONNECTION_${code}`, `the connection ${why}`, phase, options);
+      ? (['ERR_CONNECTION_LOST', `ended ${when}`] as const)
+      : ([failureCode(cause, 'RESET'), `broke ${when}: ${message.trim()}`, { cause }] as const);
+  return new ConnectionError(code, `the connection ${why}`, phase, options);
+}
+
+/**
+ * The code for a network that failed, by the code of its error: certificates and TLS alerts may come
+ * after the opening, and a stream of the user's may fail in any way.
+ * @param unknown what it is taken for where the error has no code that tells
+ */
+export function failureCode(cause: unknown, unknown: 'RESET' | 'FAILED'): ErrorCode {
+  const code = String((Object(cause) as NodeJS.ErrnoException).code);
+  // Of OpenSSL: CERT_HAS_EXPIRED, ERR_SSL_…; not of the system or of Node: EPIPE, EAI_…, ERR_STREAM_….
+  if (/^(?!E(RR|AI)_)[A-Z]+_|^ERR_(SSL|TLS)_|^EPROTO$/.test(code)) return 'ERR_TLS';
+  const [, kind = /^E[A-Z\d]+$/.test(code) ? 'FAILED' : unknown] =
+    /^ECONN(REFUSED|RESET)$/.exec(code.replace('EPIPE', 'ECONNRESET')) ?? [];
+  return `ERR_CONNECTION_${kind}` as ErrorCode;
 }
