@@ -55,9 +55,20 @@ test('a full queue of which nobody has ever taken anything: reading stops, with 
 
   expect(warn).toHaveBeenCalledTimes(1);
   expect(warn).toHaveBeenCalledWith(
-    expect.stringMatching(/nobody has taken a message/),
+    expect.stringMatching(/nobody takes the messages/),
     'AioWebSocketWarning',
   );
+});
+
+test('a full queue of which something has been taken warns of nothing', async () => {
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  const { converse, peer } = await open({ maxQueue: 100 });
+  peer.send(...texts(0, 300));
+  expect(await converse.receive()).toBe('m0');
+
+  await queued({ converse }, 100);
+
+  expect(warn).not.toHaveBeenCalled();
 });
 
 describe('a queue that was full before', () => {

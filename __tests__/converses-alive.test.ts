@@ -73,6 +73,21 @@ describe('a server that answers nothing', () => {
     expect(error).toBeInstanceOf(TimeoutError);
   });
 
+  test('is given up although reading is paused and resumed twice in each of its turns', async () => {
+    const { aws } = await open({ ...off, readTimeout: 250 });
+    const pausing = setInterval(() => {
+      for (let i = 0; i < 2 && aws.state === SocketState.opened; i++) {
+        aws.pause();
+        aws.resume();
+      }
+    }, 20);
+
+    const { error } = await aws.closed;
+    clearInterval(pausing);
+
+    expect(error).toBeInstanceOf(TimeoutError);
+  });
+
   test('is given up after readTimeout when pings are off', async () => {
     const { aws, peer } = await open({ ...off, readTimeout: 100 });
 
@@ -338,6 +353,28 @@ describe('no false alarm', () => {
     await pass(20);
 
     expect(aws.state).toBe(1);
+  });
+
+  test.each([
+    ['a listener was', () => undefined],
+    ['a listener was, and then paused reading', (aws: AioWebSocket) => aws.pause()],
+  ])('when %s busy for longer than readTimeout', async (_who, then) => {
+    const pair = await open({ ...off, readTimeout: 250 });
+    const { aws, peer } = pair;
+    const sending = setInterval(() => peer.send(text('news')), 20);
+    const done = new Promise<void>((resolve) => {
+      aws.once('message', () => {
+        block(400);
+        then(aws);
+        setTimeout(resolve, 100);
+        setImmediate(() => aws.state === SocketState.opened && aws.resume());
+      });
+    });
+
+    await done;
+    clearInterval(sending);
+
+    expect(aws.state).toBe(SocketState.opened);
   });
 
   test('when our own event loop was so busy that no ping could go out', async () => {

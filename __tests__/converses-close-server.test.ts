@@ -6,7 +6,7 @@ import {
   ConnectionError,
   SocketState,
 } from 'aiowebsocket';
-import { close, open, Opcode, ping, text, type Pair } from './helpers/peer.js';
+import { close, open, Opcode, ping, queued, text, type Pair } from './helpers/peer.js';
 
 describe('a Close of the server', () => {
   test.each([
@@ -207,6 +207,25 @@ describe('a server that goes without a Close', () => {
 
     expect(failures).toBeLessThanOrEqual(1);
     await aws.closed;
+  });
+
+  test('and resets behind more than the queue takes ends a loop that sends, and the rest is still read', async () => {
+    const { aws, converse, peer } = await open({ maxQueue: 10 });
+    // One read, of which most has to wait in the codec.
+    peer.send(Buffer.concat(Array.from({ length: 100 }, (_, i) => text(`${i}`))));
+    await queued({ converse }, 10);
+    peer.socket.resetAndDestroy();
+    let failures = 0;
+    while (aws.state === SocketState.opened && failures < 1000) {
+      await converse.send('on').then(
+        () => new Promise(setImmediate),
+        () => failures++,
+      );
+    }
+
+    expect(failures).toBeLessThanOrEqual(1);
+    for (let i = 0; i < 100; i++) expect(await converse.receive()).toBe(`${i}`);
+    expect(await aws.closed).toMatchObject({ code: 1006 });
   });
 
   test('refuses what is sent in a listener of its error already', async () => {

@@ -57,6 +57,15 @@ class Hooked extends AioWebSocket {
   }
 }
 
+/** Listens to nothing by itself. */
+class Quiet extends AioWebSocket {
+  whenOpen = (): void | Promise<void> => undefined;
+
+  protected override afterOpen(): void | Promise<void> {
+    return this.whenOpen();
+  }
+}
+
 interface Scene {
   readonly aws: Hooked;
   /** Opens, and gives the other end. */
@@ -139,15 +148,65 @@ describe('beforeOpen', () => {
 });
 
 describe('afterOpen', () => {
+  test.each([
+    [
+      'by a loop that it began',
+      (aws: Quiet, pulled: unknown[]) => {
+        aws.whenOpen = async () => {
+          const first = new Promise<void>((resolve) => {
+            void (async () => {
+              for await (const message of aws.manipulator) {
+                pulled.push(message);
+                resolve();
+                // Busy with it while the opening ends.
+                if (pulled.length === 1) await new Promise<void>((done) => aws.once('open', done));
+              }
+            })().catch(() => undefined);
+          });
+          await first;
+        };
+      },
+    ],
+    [
+      'by one that `open` begins',
+      (aws: Quiet, pulled: unknown[]) => {
+        aws.once('open', () => {
+          void (async () => {
+            for (;;) pulled.push(await aws.manipulator.receive());
+          })().catch(() => undefined);
+        });
+      },
+    ],
+  ])('loses nothing that is pulled beside a listener, %s', async (_how, pulls) => {
+    const server = await listen();
+    const aws = ended(new Quiet(server.uri));
+    const pulled: unknown[] = [];
+    let seen = 0;
+    aws.on('message', () => seen++);
+    pulls(aws, pulled);
+    const accepted = server.accept().then((peer) => {
+      peer.send(text('0'));
+      return peer;
+    });
+    await aws.createConnection();
+    const peer = await accepted;
+
+    peer.send(...Array.from({ length: 999 }, (_, i) => text(`${i + 1}`)));
+    await eventually({ converse: aws.manipulator }, () => seen >= 999);
+    await eventually({ converse: aws.manipulator }, () => pulled.length === 1000);
+
+    expect(pulled).toEqual(Array.from({ length: 1000 }, (_, i) => `${i}`));
+  });
+
   test.each(['before it', 'once it is open'])(
     'that pulls to log in keeps no queue for who listens, from %s on',
     async (when) => {
       const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
       const server = await listen();
-      const aws = ended(new Hooked(server.uri));
+      const aws = ended(new Quiet(server.uri));
       let seen = 0;
       const listens = (): unknown => aws.on('message', () => seen++);
-      aws.act.afterOpen = async () => {
+      aws.whenOpen = async () => {
         expect(await aws.manipulator.receive()).toBe('login:');
       };
       if (when === 'before it') listens();

@@ -369,7 +369,11 @@ describe('a transport of its own that fails', () => {
     ['ETIMEDOUT', 'ERR_CONNECTION_FAILED'],
     ['ERR_STREAM_DESTROYED', 'ERR_CONNECTION_RESET'],
     ['EAI_AGAIN', 'ERR_CONNECTION_RESET'],
+    ['ABORT_ERR', 'ERR_CONNECTION_RESET'],
+    ['HPE_INVALID_CONSTANT', 'ERR_CONNECTION_RESET'],
     ['CERT_HAS_EXPIRED', 'ERR_TLS'],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ERR_TLS'],
+    ['EPROTO', 'ERR_TLS'],
     ['ERR_TLS_CERT_ALTNAME_INVALID', 'ERR_TLS'],
     ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'ERR_TLS'],
   ])('with %s is told as %s, before the answer and after it', async (code, told) => {
@@ -385,6 +389,68 @@ describe('a transport of its own that fails', () => {
     open.transport?.destroy(cause);
 
     expect((await open.closed).error).toMatchObject({ code: told, cause });
+  });
+
+  test.each([
+    ['gone', 'ERR_CONNECTION_RESET', 'broke without a Close frame: "gone"'],
+    [{ message: 5 }, 'ERR_CONNECTION_RESET', 'broke without a Close frame: 5'],
+    [undefined, 'ERR_CONNECTION_LOST', 'ended without a Close frame'],
+  ])('with %p, which is no Error, is told as %s', async (cause, code, what) => {
+    const server = await RawServer.listen((socket) => shakeHands(socket));
+    const aws = await AioWebSocket.connect(server.url);
+
+    aws.transport?.destroy(cause as never);
+
+    const { error } = await aws.closed;
+    expect(error).toMatchObject({ code, message: `the connection ${what}` });
+    expect(error?.cause).toBe(cause);
+  });
+
+  test.each([
+    ['closeConnection()', (aws: AioWebSocket) => void aws.closeConnection()],
+    ['terminate()', (aws: AioWebSocket) => aws.terminate()],
+    ['the signal', (_aws: AioWebSocket, controller: AbortController) => controller.abort()],
+  ])('once %s has ended its `afterOpen` is no failure', async (_by, end) => {
+    const controller = new AbortController();
+    class Waiting extends AioWebSocket {
+      protected override openTransport(): Duplex {
+        return new MemoryTransport((chunk, transport) => {
+          if (transport.written.length === 1) transport.push(acceptance(chunk.toString()));
+        });
+      }
+
+      protected override afterOpen(): Promise<void> {
+        setImmediate(end, this, controller);
+        return new Promise(() => undefined);
+      }
+    }
+    const aws = new Waiting('ws://a/');
+    const told: unknown[] = [];
+    aws.on('error', (error) => told.push(error)).on('close', (code) => told.push(code));
+
+    await expect(aws.createConnection({ signal: controller.signal })).rejects.toThrow();
+
+    expect(told).toEqual([1006]);
+    expect(await aws.closed).toMatchObject({ initiatedBy: 'local' });
+  });
+
+  test('as its signal aborts rejects with the reason', async () => {
+    const reason = new Error('changed my mind');
+    let given: unknown;
+    class Impatient extends AioWebSocket {
+      protected override async openTransport(remote: Remote): Promise<Duplex> {
+        const controller = new AbortController();
+        const opening = Promise.resolve(super.openTransport(remote, controller.signal));
+        controller.abort(reason);
+        given = await opening.catch((error: unknown) => error);
+        throw given as Error;
+      }
+    }
+    const server = await RawServer.listen((socket) => shakeHands(socket));
+
+    await expect(new Impatient(server.url).createConnection()).rejects.toBe(reason);
+
+    expect(given).toBe(reason);
   });
 
   test('to come in time is told of as what it is: a transport, no name', async () => {

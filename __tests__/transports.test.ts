@@ -448,14 +448,18 @@ describe('timeout', () => {
           );
           await once(server, 'listening');
 
-          const aws = await AioWebSocket.connect(`ws://several.example:${port}/`, {
-            lookup,
-            autoSelectFamilyAttemptTimeout: 10,
-          });
+          try {
+            const aws = await AioWebSocket.connect(`ws://several.example:${port}/`, {
+              lookup,
+              autoSelectFamilyAttemptTimeout: 10,
+              timeout: 3000,
+            });
 
-          expect(aws.remoteAddress?.address).toBe('127.0.0.2');
-          aws.terminate();
-          server.close();
+            expect(aws.remoteAddress?.address).toBe('127.0.0.2');
+            aws.terminate();
+          } finally {
+            server.close();
+          }
           await once(server, 'close');
         });
       } finally {

@@ -40,15 +40,14 @@ export function noteLife(c: Connection): void {
 
 /** Reading begins, or goes on after a pause, in which the clocks stood still. */
 export function watchSilence(c: Connection): void {
+  // Watched already, as where it was paused and resumed twice in one turn: that is no sign of life.
+  if (c._nextCheck > 0) return;
   const time = now();
   if (c._nextCheck < 0) {
     const stood = time + c._nextCheck;
     c._lastHeard = Math.min(time, c._lastHeard + stood);
     if (c._pingTaken > 0) c._pingTaken += stood;
-  } else {
-    unwatchSilence(c);
-    noteLife(c);
-  }
+  } else noteLife(c);
   checkWriting(c);
   c._nextCheck = 0;
   scheduleCheck(c, time);
@@ -62,7 +61,7 @@ export function unwatchSilence(c: Connection): void {
     rounds.delete(c._nextCheck);
   }
   // A pause that begins anew each time would hide a dead link for ever.
-  if (c._nextCheck > 0) c._nextCheck = -now();
+  if (c._nextCheck > 0) c._nextCheck = -Math.min(now(), c._nextCheck);
 }
 
 function checkRound(dueAt: number): void {

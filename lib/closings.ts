@@ -60,8 +60,11 @@ export function close(c: Connection, code: number, reason: string): void {
       c._inBeforeClose = false;
       // The Close frame goes out behind what was sent before it (RFC 6455 section 5.5.1).
       const settled = c._sendQueue?._whenSettled();
-      if (settled) void settled.then(send);
-      else send();
+      if (settled) {
+        // A loop that sends while it is open must come to its end: nothing can be sent any more.
+        move(c, SocketState.closing);
+        void settled.then(send);
+      } else send();
     },
   );
 }
@@ -125,6 +128,8 @@ export function whenRead(c: Connection, then: (c: Connection) => void): void {
     return;
   }
   (c._waitingEnds ??= []).push(then);
+  // A loop that sends while it is open must come to its end: nothing can be sent any more.
+  if (c._state === SocketState.opened) move(c, SocketState.closing);
   endSending(c);
   waitForReader(c);
 }

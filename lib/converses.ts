@@ -22,7 +22,7 @@ import { InvalidStateError } from './exceptions.js';
 import { Deflate } from './extensions.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
-import { prepareShowing, startShowing } from './inboxes.js';
+import { forgetPulls, prepareShowing, startShowing } from './inboxes.js';
 import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
@@ -399,6 +399,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     attempt._throwIfEnded();
     const { [DEFLATE]: deflate } = hands;
     this.#talk(
+      attempt,
       transport,
       response,
       deflate && new Deflate(deflate, this.options.compression as CompressionOptions),
@@ -410,6 +411,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       const { error } = await closedOf(c);
       throw error ?? closedError(c);
     }
+    forgetPulls(c);
     prepareShowing(c);
     move(c, SocketState.opened);
     emitSafely(this, 'open');
@@ -423,7 +425,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return this.openTransport(remote, attempt._abortSignal);
   }
 
-  #talk(transport: Duplex, response: HandShakeResponse, deflate?: Deflate): void {
+  #talk(
+    attempt: OpeningAttempt,
+    transport: Duplex,
+    response: HandShakeResponse,
+    deflate?: Deflate,
+  ): void {
     const c = coreOf(this);
     c._deflate = deflate;
     c._frames = checkMade(this.makeFrames(c, response, deflate), 'makeFrames()', 'feed');
@@ -432,8 +439,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       throw mustBe('makeConverse()', 'a Converse made with parts', converse);
     }
     start(c, response.head);
-    // From now on its end is its own.
+    // From now on its end is its own: that of the stream alone would be told as a failure.
     this.#converse = converse;
+    attempt._transport = undefined;
   }
 
   /** One `error`, unless the caller wanted the end, and one `close`. */

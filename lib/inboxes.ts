@@ -58,15 +58,20 @@ export function prepareShowing(c: Connection): void {
   if (c._queue) c._pulledUnseen = new Fifo();
 }
 
-/** The connection is open: listeners are shown what came before, and from now on what comes. */
-export function startShowing(c: Connection): void {
-  c._listenersWait = false;
+/** `afterOpen` has ended, and nobody has been told yet that it is open. */
+export function forgetPulls(c: Connection): void {
   const queue = c._queue;
-  // Pulling in `afterOpen`, as to log in, is over unless somebody waits, or messages still do.
-  if (queue && queue._waiters._size + queue._items._size === 0) {
+  // Pulling in `afterOpen`, as to log in, is over unless somebody waits, messages still do, or a loop
+  // goes on.
+  if (queue && queue._loops + queue._waiters._size + queue._items._size === 0) {
     c._pulled = false;
     c._pulls = 0;
   }
+}
+
+/** The connection is open: listeners are shown what came before, and from now on what comes. */
+export function startShowing(c: Connection): void {
+  c._listenersWait = false;
   showUnseen(c);
 }
 
@@ -81,8 +86,10 @@ export function receive(c: Connection, options?: ReceiveOptions): Promise<Messag
 }
 
 /** All messages, until the connection closes. */
-export const iterate = (c: Connection): PullIterator<Message> =>
-  pullIterator<Message>(
+export function iterate(c: Connection): PullIterator<Message> {
+  const queue = queueOf(c);
+  queue._loops++;
+  return pullIterator<Message>(
     () => poll(c),
     (waiter) => {
       pull(c, waiter);
@@ -94,8 +101,10 @@ export const iterate = (c: Connection): PullIterator<Message> =>
     },
     (waiter) => {
       if (waiter) stopWaiting(c, waiter);
+      else queue._loops--;
     },
   );
+}
 
 /**
  * Nothing more comes: those who wait get what broke the connection, later ones a ConnectionClosed.
@@ -303,8 +312,7 @@ function convert(message: Message, text: boolean): Message {
 
 const ABANDONED =
   'messages nobody pulls are no longer kept for receive(): keep pulling, or only listen';
-const UNREAD =
-  'nobody has taken a message, and the queue is full: reading stops until one is taken';
+const UNREAD = 'nobody takes the messages, and the queue is full: reading stops until one is taken';
 
 /** What the process has been warned of. */
 const warned = new Set<string>();

@@ -13,6 +13,7 @@ export class OpeningAttempt {
   declare readonly _timeout: number;
   _controller: AbortController | undefined;
   _phase: Phase = 'dns';
+  /** Destroyed with the attempt. */
   _transport: Duplex | undefined;
   /** Why it has been ended; set at the first cause. */
   _reason: [reason: unknown] | undefined;

@@ -80,6 +80,8 @@ export class PullQueue<T> {
   /** Whether it has been full, and has not been half empty since. */
   _wasFull = false;
   _ended: [error: unknown] | undefined;
+  /** Loops over it that have not been left. */
+  _loops = 0;
 
   /**
    * @param numbers `maxQueue` items fill it, and `maxQueueBytes` do

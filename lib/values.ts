@@ -175,16 +175,21 @@ export function connectionClosed(code: number, reason: string, cause?: unknown):
 /**
  * The error for a connection that ended too early.
  * @param when what was still to come
- * @param cause what broke it; where it is no error, the connection just ended
+ * @param cause what broke it; where it is nothing or a boolean, the connection just ended
  */
 export function connectionLost(when: string, phase: Phase, cause: unknown): ConnectionError {
-  const { message } = Object(cause) as Partial<Error>;
-  const [code, why, options] =
-    message === undefined
+  // A stream of the user's may be destroyed with something else than an Error.
+  const { message = describeValue(cause) } = Object(cause) as { message?: unknown };
+  const why = `broke ${when}: ${String(message).trim()}`;
+  const [code, what, options] =
+    typeof (cause ?? false) === 'boolean'
       ? (['ERR_CONNECTION_LOST', `ended ${when}`] as const)
-      : ([failureCode(cause, 'RESET'), `broke ${when}: ${message.trim()}`, { cause }] as const);
-  return new ConnectionError(code, `the connection ${why}`, phase, options);
+      : ([failureCode(cause, 'RESET'), why, { cause }] as const);
+  return new ConnectionError(code, `the connection ${what}`, phase, options);
 }
+
+/** Codes of certificates (CERT_HAS_EXPIRED, UNABLE_TO_VERIFY_LEAF_SIGNATURE…) and of TLS. */
+const TLS_CODE = /CERT|CRL_|LEAF_|^(INVALID|PATH)_|^ERR_(SSL|TLS)_|^EPROTO$/;
 
 /**
  * The code for a network that failed, by the code of its error: certificates and TLS alerts may come
@@ -193,8 +198,7 @@ export function connectionLost(when: string, phase: Phase, cause: unknown): Conn
  */
 export function failureCode(cause: unknown, unknown: 'RESET' | 'FAILED'): ErrorCode {
   const code = String((Object(cause) as NodeJS.ErrnoException).code);
-  // Of OpenSSL: CERT_HAS_EXPIRED, ERR_SSL_…; not of the system or of Node: EPIPE, EAI_…, ERR_STREAM_….
-  if (/^(?!E(RR|AI)_)[A-Z]+_|^ERR_(SSL|TLS)_|^EPROTO$/.test(code)) return 'ERR_TLS';
+  if (TLS_CODE.test(code)) return 'ERR_TLS';
   const [, kind = /^E[A-Z\d]+$/.test(code) ? 'FAILED' : unknown] =
     /^ECONN(REFUSED|RESET)$/.exec(code.replace('EPIPE', 'ECONNRESET')) ?? [];
   return `ERR_CONNECTION_${kind}` as ErrorCode;
