@@ -412,3 +412,18 @@ test('after the close every call is refused with ConnectionClosed, wrong argumen
   await expect(converse.ping(5 as never)).rejects.toThrow(TypeError);
   expect(aws.bufferedAmount).toBe(0);
 });
+
+test('a loop that sends while it is open ends, also where the Close frame has to wait', async () => {
+  const { aws, converse } = await open({ closeTimeout: 200 });
+  const endless = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) };
+  void converse.send(endless);
+  let failures = 0;
+
+  void aws.closeConnection();
+  while (aws.state === SocketState.opened && failures < 1000) {
+    await converse.send('on').catch(() => failures++);
+  }
+
+  expect(failures).toBeLessThanOrEqual(1);
+  expect(await aws.closed).toMatchObject({ code: 1006, error: { operation: 'close' } });
+});

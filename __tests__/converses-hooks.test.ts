@@ -151,15 +151,15 @@ describe('afterOpen', () => {
   test.each([
     [
       'by a loop that it began',
-      (aws: Quiet, pulled: unknown[]) => {
+      (aws: Quiet, pulled: unknown[], busy: () => Promise<void>) => {
         aws.whenOpen = async () => {
           const first = new Promise<void>((resolve) => {
             void (async () => {
               for await (const message of aws.manipulator) {
                 pulled.push(message);
                 resolve();
-                // Busy with it while the opening ends.
-                if (pulled.length === 1) await new Promise<void>((done) => aws.once('open', done));
+                // Busy with it while the opening ends, and more than the backlog comes.
+                if (pulled.length === 1) await busy();
               }
             })().catch(() => undefined);
           });
@@ -183,7 +183,7 @@ describe('afterOpen', () => {
     const pulled: unknown[] = [];
     let seen = 0;
     aws.on('message', () => seen++);
-    pulls(aws, pulled);
+    pulls(aws, pulled, () => eventually(aws, () => seen >= 500));
     const accepted = server.accept().then((peer) => {
       peer.send(text('0'));
       return peer;
