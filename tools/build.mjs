@@ -18,7 +18,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build as bundle } from 'esbuild';
-import { shortNames } from './names.mjs';
+import { NODE_PROPERTIES, SHORT, shortNames, sourceNames } from './names.mjs';
 import { shorten } from './shorten.mjs';
 import { root } from './shared.mjs';
 
@@ -34,10 +34,6 @@ const PUBLIC = [
   'enumerations',
   'parts',
 ];
-/** Properties that get short names, */
-const SHORT = /^_[a-zA-Z]/;
-/** but for those of Node's own that are looked at. */
-const NODE_PROPERTIES = /^_(handle|parent|writeState|unrefTimer)$/;
 /** Holds the fingerprint of what dist/ was built from; not part of the package. */
 const stamp = '.fingerprint';
 
@@ -108,29 +104,21 @@ function compile(folder) {
  * @param {string} folder
  */
 async function joinModules(folder) {
-  /** @type {import('esbuild').BuildOptions} */
+  const entryPoints = ['lib/index.ts'];
+  /** @satisfies {import('esbuild').BuildOptions} */
   const settings = {
     absWorkingDir: root,
     bundle: true,
-    platform: 'node',
+    platform: /** @type {const} */ ('node'),
     target: 'node20.12',
     external: ['eventemitter3', '../index.js'],
     outbase: 'lib',
-  };
-  const entryPoints = ['lib/index.ts'];
-  const { outputFiles } = await bundle({ ...settings, entryPoints, format: 'esm', write: false });
-  const sources = sourceNames().map((name) => readFileSync(join(root, name), 'utf8'));
-  Object.assign(settings, {
     minifySyntax: true,
     minifyWhitespace: true,
     mangleProps: SHORT,
     reserveProps: NODE_PROPERTIES,
-    mangleCache: shortNames(
-      sources,
-      outputFiles[0]?.text ?? '',
-      (name) => SHORT.test(name) && !NODE_PROPERTIES.test(name),
-    ),
-  });
+    mangleCache: await shortNames(),
+  };
   const { metafile } = await bundle({
     ...settings,
     entryPoints: PUBLIC.map((name) => `lib/${name}.ts`),
@@ -222,13 +210,6 @@ function replaceDist(fresh) {
   } finally {
     rmSync(old, { recursive: true, force: true });
   }
-}
-
-/** What is compiled. */
-function sourceNames() {
-  return readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => join('lib', name));
 }
 
 /** A hash over everything that decides what dist/ looks like. */

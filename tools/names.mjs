@@ -1,9 +1,44 @@
 /**
  * Short names for the properties that begin with `_`, which nobody but the package sees. esbuild
  * gives each one a name of its own, and there are more than there are letters; here those share a
- * name that no object has both of.
+ * name that no object has both of. check-names.mjs asks the compiler whether that is so.
  */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
 import ts from 'typescript';
+import { root } from './shared.mjs';
+
+/** Properties that get short names, */
+export const SHORT = /^_[a-zA-Z]/;
+/** but for those of Node's own that are looked at. */
+export const NODE_PROPERTIES = /^_(handle|parent|writeState|unrefTimer)$/;
+
+/** @param {string} name */
+export const isShort = (name) => SHORT.test(name) && !NODE_PROPERTIES.test(name);
+
+/** What is compiled. */
+export function sourceNames() {
+  return readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join('lib', name));
+}
+
+/** @returns {Promise<Record<string, string>>} what esbuild takes as `mangleCache` */
+export async function shortNames() {
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: ['lib/index.ts'],
+    bundle: true,
+    platform: 'node',
+    target: 'node20.12',
+    external: ['eventemitter3'],
+    format: 'esm',
+    write: false,
+  });
+  const sources = sourceNames().map((name) => readFileSync(join(root, name), 'utf8'));
+  return choose(sources, outputFiles[0]?.text ?? '');
+}
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ$_';
 
@@ -11,10 +46,9 @@ const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ$_';
  * @param {readonly string[]} sources all that is compiled, in TypeScript
  * @param {string} code the same as esbuild joins it, by which the more frequent ones get the shorter
  *   names
- * @param {(name: string) => boolean} isShort which properties get a short name
- * @returns {Record<string, string>} what esbuild takes as `mangleCache`
+ * @returns {Record<string, string>}
  */
-export function shortNames(sources, code, isShort) {
+function choose(sources, code) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const [name] of code.matchAll(/[\w$]+/g)) {
