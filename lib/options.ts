@@ -137,7 +137,7 @@ export interface TransportOptions {
   family?: 0 | 4 | 6 | undefined;
   /**
    * Milliseconds that each address of a host with several has to answer, but for the last one, before
-   * the next is tried: more for a server that is far away. @default Node's, 250
+   * the next is tried: more for a server that is far away. @default Node's own
    */
   autoSelectFamilyAttemptTimeout?: number | undefined;
   /**
