@@ -100,6 +100,77 @@ test('each has a response of its own, which tells the same', async () => {
   expect(JSON.parse(JSON.stringify(response))).toMatchObject({ status: 101, head: {} });
 });
 
+test('the first of them, and those that follow, tell each their own Accept', async () => {
+  const { server, requests } = await answered();
+  const path = '/first';
+
+  const responses: HandShakeResponse[] = [];
+  for (let i = 0; i < 3; i++) responses.push(await opens(server, undefined, path));
+
+  const keys = requests.slice(-3).map((one) => fieldOf(one, 'Sec-WebSocket-Key')!);
+  expect(responses.map(({ headers }) => headers['sec-websocket-accept'])).toEqual(
+    keys.map(acceptKey),
+  );
+});
+
+test.each([
+  ['the answer to the key again', (accept: string) => accept, undefined],
+  [
+    'the answer to the key before',
+    (_accept: string, before: string) => before,
+    'ERR_HANDSHAKE_ACCEPT',
+  ],
+])('where an answer holds Accept twice, and it is %s', async (_what, choose, expected) => {
+  let before = '';
+  let accepts = (accept: string): string[] => [accept, accept];
+  const server = await RawServer.listen(async (socket) => {
+    const head = await readHead(socket);
+    const accept = acceptKey(fieldOf(head, 'Sec-WebSocket-Key')!);
+    const [echo, field] = accepts(accept);
+    socket.write(acceptance(head, { 'X-Echo': echo, 'Sec-WebSocket-Accept': field }));
+    before = accept;
+  });
+  await opens(server);
+  await opens(server);
+  const last = before;
+  accepts = (accept) => [accept, choose(accept, last)];
+
+  const opening = opens(server).then(
+    () => undefined,
+    (error: unknown) => (error as HandShakeError).code,
+  );
+
+  expect(await opening).toBe(expected);
+});
+
+test('an answer lives no longer than the connections that got it', async () => {
+  const { server } = await answered();
+
+  const { lines, stderr } = await runChild(
+    `
+    const open = async () => {
+      const one = await lib.AioWebSocket.connect(aws.url);
+      const known = new WeakRef(one.response);
+      one.terminate();
+      await one.closed;
+      return known;
+    };
+    const answers = [await open(), await open()];
+    const kept = () => answers.filter((one) => one.deref()).length;
+    for (let i = 0; i < 20 && kept() > 0; i++) {
+      await new Promise(setImmediate);
+      global.gc();
+    }
+    print(kept());
+    `,
+    server.url,
+    { flags: ['--expose-gc'] },
+  );
+
+  expect(stderr).toBe('');
+  expect(lines).toEqual(['0']);
+});
+
 test.each<[string, string, Respond]>([
   [
     'the answer to another key',

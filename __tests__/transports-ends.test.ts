@@ -327,18 +327,15 @@ describe('an openTransport() that calls ours', () => {
     await aws.closed;
   });
 
-  test('without its signal: what goes on after the end disturbs nobody, and is destroyed', async () => {
+  test('without its signal: an abort ends it all the same, and what goes on disturbs nobody', async () => {
+    let opening: ReturnType<Opening> | undefined;
     class Deaf extends AioWebSocket {
       protected override openTransport(...[remote]: Parameters<Opening>): ReturnType<Opening> {
-        return super.openTransport(remote, new AbortController().signal);
+        opening = super.openTransport(remote, new AbortController().signal);
+        return opening;
       }
     }
-    let connected!: () => void;
-    const reached = new Promise<void>((resolve) => (connected = resolve));
-    const server = await RawServer.listen((socket) => {
-      socket.resume();
-      connected();
-    });
+    const server = await RawServer.listen((socket) => shakeHands(socket));
     let found!: () => void;
     const lookup = jest.fn((...[, , done]: Parameters<LookupFunction>) => {
       found = () => {
@@ -350,9 +347,13 @@ describe('an openTransport() that calls ours', () => {
       while (lookup.mock.calls.length === 0) await turn();
       controller.abort();
     });
+    const error = await rejection(opening as Promise<unknown>);
     found();
-    await reached;
+    const next = await AioWebSocket.connect(server.url);
+    next.terminate();
 
+    expect(error).toMatchObject({ name: 'ConnectionError', phase: 'dns' });
+    expect(server.connections).toBe(1);
     await server.emptied();
   });
 });

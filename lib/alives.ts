@@ -152,7 +152,7 @@ function checkWriting(c: Connection): void {
 const now = (): number => Math.ceil(performance.now());
 
 /** Random, so that concurrent pings differ. */
-const newPayload = (): Buffer => randomBytes(1);
+const newPayload = (): Buffer => randomBytes(4);
 
 const keyOf = (payload: Buffer): string => payload.toString('latin1');
 

@@ -26,7 +26,7 @@ import { forgetPulls, prepareShowing, startShowing } from './inboxes.js';
 import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
-import { checkKinds, checkOptions, SIGNAL_KINDS } from './options.js';
+import { checkKinds, checkOptions, NO_OPTIONS, SIGNAL_KINDS } from './options.js';
 import type { ConverseOptions, HandShakeOptions, TlsOptions, TransportOptions } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
 import { DEFLATE, REFUSED } from './symbols.js';
@@ -161,10 +161,14 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       if (isFunction(options)) [options, body] = [{}, options];
       checkType('body', body, 'function');
       let rest = options;
-      let signal: AbortSignal | undefined;
+      let given: CallerSignal | undefined;
       // What is no object is refused by the constructor.
-      if ('signal' in (Object(options) as object)) ({ signal, ...rest } = options);
-      const opening = new this(uri, rest).createConnection({ signal });
+      if ('signal' in (Object(options) as object)) {
+        const { signal, ...others } = options;
+        given = { signal };
+        rest = others;
+      }
+      const opening = new this(uri, rest).createConnection(given);
       return body ? opening.then((aws) => talk(aws, body!)) : opening;
     });
   }
@@ -238,7 +242,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * @throws {InvalidStateError} when it has been called before, or is closed while connecting
    * @throws `signal.reason`, once aborted
    */
-  createConnection(options: CallerSignal = {}): Promise<this> {
+  createConnection(options: CallerSignal = NO_OPTIONS): Promise<this> {
     const opened: Promise<this> = this.#openOnce(options, (isWanted) => {
       if (isWanted || this.listenerCount('error')) void quietly(opened);
     });
@@ -347,12 +351,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   /** Opens the byte stream; any Duplex will do. The signal aborts it. */
   protected openTransport(remote: Remote, signal: AbortSignal): Duplex | Promise<Duplex> {
-    return openTransport(remote, this.options, {
-      _signal: signal,
-      _onPhase: (phase) => {
-        this.#attempt?._onPhase(phase);
-      },
-    });
+    return openTransport(remote, this.options, this.#attempt!, signal);
   }
 
   /** Makes the opening handshake. */
@@ -492,8 +491,6 @@ async function talk<A extends AioWebSocket, R>(
     await aws.closeConnection();
   }
 }
-
-const NO_OPTIONS = Object.freeze({});
 
 /**
  * Whether `openTransport` is not overridden. Not in the class, which would be named otherwise in

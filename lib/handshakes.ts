@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { EventEmitter, load, type Buffer } from './builtins.js';
+import { EventEmitter, load } from './builtins.js';
 import { readBody, readUntil } from './bodies.js';
 import { HandShakeError } from './exceptions.js';
 import {
@@ -27,7 +27,7 @@ import {
   requestFields,
 } from './requests.js';
 import { randomBytes } from './random.js';
-import { Answer, responseError, responseReader, type HandShakeResponse } from './responses.js';
+import { responseError, responseReader, type Answer, type HandShakeResponse } from './responses.js';
 import { DEFLATE, REFUSED } from './symbols.js';
 import {
   checkMade,
@@ -63,13 +63,14 @@ interface Exchange {
   readonly _remote: Remote;
   /** The request before the key, and behind it. */
   readonly _request: readonly string[];
-  /** The digest of the response that was verified last. */
-  _answer?: string | undefined;
+  /**
+   * The response that was verified last. It may hold secrets: it lives no longer than the
+   * connections that got it.
+   */
+  _answer?: WeakRef<Answer>;
 }
 
 let latest: Exchange | undefined;
-let latestKey: string | undefined;
-let latestAccept = '';
 
 /**
  * One opening handshake on one transport. Subclass it to sign requests, to accept other answers, to
@@ -148,20 +149,18 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {ConnectionError} when the connection ends first
    */
   async shakeResult(): Promise<HandShakeResponse> {
-    let untouched = true;
     let known: Answer | undefined;
-    const read = responseReader(this.#numbers);
+    let read: ReturnType<typeof responseReader> | undefined;
     const response = await readUntil(
       this.transport,
       (chunk) => {
-        if (untouched) known = this.#recognize(chunk);
-        untouched = false;
-        return known ?? read(chunk);
+        if (!read) known = this.#exchange?._answer?.deref()?._again(chunk, this.#accept);
+        return known ?? (read ??= responseReader(this.#numbers))(chunk);
       },
       (cause) => {
         // An Error after `error`; after `close` a boolean or nothing.
         throw connectionLost(
-          `${untouched ? 'before' : 'within'} the server's answer`,
+          `${read ? 'within' : 'before'} the server's answer`,
           'handshake',
           cause,
         );
@@ -172,7 +171,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     emitSafely(this, 'response', response);
     if (!exchange || response !== known) {
       await this.#verify(response);
-      if (exchange) exchange._answer = this.#digest(response._text);
+      if (exchange) exchange._answer = response._share(this.#accept);
     }
     // Verified: what it took is freed, for a handshake lives as long as its connection.
     response._dropFields();
@@ -201,22 +200,17 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     response.extensions = extensions;
   }
 
-  /**
-   * The Accept that answers our key (RFC 6455 section 4.2.2). Kept: it is needed several times in a
-   * row.
-   */
+  /** The Accept that answers our key (RFC 6455 section 4.2.2). */
   get #accept(): string {
     const key = fieldValue(this.#sent, KEY) ?? '';
-    if (key !== latestKey) latestAccept = digest('sha1', key + GUID);
-    latestKey = key;
-    return latestAccept;
+    return load('node:crypto').hash('sha1', key + GUID, 'base64');
   }
 
   /** Whether nothing of the user's takes part: no option, listener or overridden method. */
   get #isOurs(): boolean {
     return (
       isPlain(this.remote, this.options) &&
-      this.listenerCount('response') === 0 &&
+      !this.listenerCount('response') &&
       OWN.every(([name, { value }]) => this[name as keyof this] === value)
     );
   }
@@ -226,29 +220,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const { remote } = this;
     // A remote that the user made may change: it is not frozen.
     if (!this.#isOurs || !Object.isFrozen(remote)) return undefined;
-    if (latest?._remote !== remote) {
-      const head = this.shakeHeaders() as string;
-      const key = fieldValue(checkHead(head), KEY)!;
-      latest = { _remote: remote, _request: head.split(key) };
-    }
-    return latest;
-  }
-
-  /** The response, where it equals the one verified last but for Accept. */
-  #recognize(chunk: Buffer): Answer | undefined {
-    const expected = this.#exchange?._answer;
-    // With much behind it, reading it anew takes less time than a digest.
-    const text = chunk.length < 4096 && chunk.toString('latin1');
-    return expected && text && this.#digest(text) === expected ? new Answer(text) : undefined;
-  }
-
-  /** Stands for a response, which may hold secrets and is not kept. */
-  #digest(text: string): string | undefined {
-    const { maxHeadBytes, maxHeadFields } = this.#numbers;
-    const halves = text.split(this.#accept);
-    return halves.length === 2
-      ? digest('sha256', [...halves, maxHeadBytes, maxHeadFields].join('\0'))
-      : undefined;
+    if (latest?._remote === remote) return latest;
+    const head = this.shakeHeaders() as string;
+    const key = fieldValue(checkHead(head), KEY)!;
+    return (latest = { _remote: remote, _request: head.split(key) });
   }
 
   // ---- hooks: the request ----
@@ -333,7 +308,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
       agreed = [chosen, offered, parseAnswer(chosen, parseOffers(offers))];
     }
     this[DEFLATE] = agreed[2];
-    if (!this[DEFLATE] || another) {
+    if (!agreed[2] || another) {
       throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
     }
     return agreed[0];
@@ -342,16 +317,15 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
 
 let agreed: [chosen: string, offers: string, deflate?: DeflateParameters | undefined] = ['', ''];
 
-/** Whether nothing in the request comes from the user's options. */
-const isPlain = (
-  { userinfo }: Remote,
-  { headers, unionHeader, origin, protocols, compression }: HandShakeOptions,
-): boolean =>
-  (headers ?? unionHeader ?? origin ?? protocols ?? compression ?? userinfo) === undefined;
+/** Whether nothing in the request, or in what is asked of the response, comes from the user. */
+const isPlain = ({ userinfo }: Remote, options: HandShakeOptions): boolean => {
+  const { headers, unionHeader, origin, protocols, compression } = options;
+  const { maxHeadBytes, maxHeadFields } = options;
+  const given = headers ?? unionHeader ?? origin ?? protocols ?? compression ?? userinfo;
+  return (given ?? maxHeadBytes ?? maxHeadFields) === undefined;
+};
 
-const digest = (algorithm: string, text: string): string =>
-  load('node:crypto').hash(algorithm, text, 'base64');
-const newKey = (): string => randomBytes(4).toString('base64');
+const newKey = (): string => randomBytes(16).toString('base64');
 
 /** Its methods as they were loaded, by which overridden and replaced ones are found out. */
 const OWN = Object.entries(Object.getOwnPropertyDescriptors(HandShake.prototype));

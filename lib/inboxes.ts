@@ -312,7 +312,7 @@ function convert(message: Message, text: boolean): Message {
 
 const ABANDONED =
   'messages nobody pulls are no longer kept for receive(): keep pulling, or only listen';
-const UNREAD = 'nobody takes the messages, and the queue is full: reading stops until one is taken';
+const UNREAD = 'nobody takes the messages: the queue is full, and reading stops';
 
 /** What the process has been warned of. */
 const warned = new Set<string>();

@@ -243,6 +243,9 @@ const numberOptions = (options: NumberOptions): Numbers =>
     Object.keys(NUMBERS).map((name) => [name, numberOption(options, name as keyof Numbers)]),
   ) as Numbers;
 
+/** Of those who have been given none. */
+export const NO_OPTIONS: object = Object.freeze({});
+
 /** What each option must be, in words; what has no words is checked elsewhere. */
 type Kinds = Readonly<Record<string, unknown>>;
 
@@ -258,7 +261,7 @@ const KINDS: Kinds = {
   family: '0 or 4 or 6',
   autoSelectFamilyAttemptTimeout: 'an integer of milliseconds from 10 to 2147483647',
   localAddress: 'string',
-  autoPong: 'boolean',
+  autoPong: 'a boolean',
   handShake: 'function',
 };
 
@@ -266,8 +269,8 @@ const KINDS: Kinds = {
 export const FRAMES_KINDS: Kinds = { ...KINDS, extension: 0 };
 
 const COMPRESSION_KINDS: Kinds = {
-  serverNoContextTakeover: 'boolean',
-  clientNoContextTakeover: 'boolean',
+  serverNoContextTakeover: 'a boolean',
+  clientNoContextTakeover: 'a boolean',
   serverMaxWindowBits: 'integer from 8 to 15',
   clientMaxWindowBits: 'boolean or integer from 8 to 15',
   threshold: 'integer from 0 to 9007199254740991',
@@ -307,6 +310,7 @@ function typeOf(value: unknown): string {
  * @throws TypeError
  */
 export function checkKinds<T extends object>(options: T, known: Kinds, where = ''): T {
+  if (options === NO_OPTIONS) return options;
   if (typeOf(options) !== 'object') throw mustBe('options', 'an object', options);
   const own: T = { ...options };
   for (const [name, value] of Object.entries(own as Record<string, unknown>)) {

@@ -19,6 +19,9 @@ export function randomWord(): number {
   return word;
 }
 
-/** So many random words as bytes. */
-export const randomBytes = (words: number): Buffer =>
-  Buffer.from(new Int32Array(words).map(randomWord).buffer);
+/** So many unpredictable bytes, a multiple of 4. */
+export function randomBytes(size: number): Buffer {
+  const bytes = Buffer.allocUnsafe(size);
+  for (let at = 0; at < size;) at = bytes.writeInt32LE(randomWord(), at);
+  return bytes;
+}

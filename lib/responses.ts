@@ -29,7 +29,7 @@ export interface HandShakeResponse {
 
 const START = 'HTTP/1.1 ';
 /** HTTP/1.0 knows no upgrade; it can refuse one. */
-const STATUS_LINE = /^HTTP\/1\.(?:1|0(?! 101)) ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?\r\n/;
+const STATUS_LINE = /^HTTP\/1\.(?:1|0(?! 101)) [1-9]\d\d(?: ([\t -~\x80-\xff]*))?\r\n/;
 
 /** What no response head may contain (RFC 9110 section 5.5, RFC 9112 section 2.2). */
 const NEVER = /[^\t\n\r -~\x80-\xff]|\r(?!\n|$)/;
@@ -43,7 +43,7 @@ export const responseError = (
   new HandShakeError(`ERR_HANDSHAKE_${code}`, `the server answered with ${what}`, response);
 
 /**
- * A response that is kept as its text, and parsed anew when asked: most are verified once and never
+ * A response that is kept as it came, and parsed anew when asked: most are verified once and never
  * looked at again, but live as long as their connection.
  */
 export class Answer implements HandShakeResponse {
@@ -51,26 +51,30 @@ export class Answer implements HandShakeResponse {
   subprotocol = '';
   extensions = '';
   head: Buffer = NOTHING;
-  readonly #text: string;
+  /** In one piece, or what stands around Accept: connections that got the same share that. */
+  #head: readonly string[];
+  #accept: string;
   #fields: HeaderList | undefined;
   #headers: HandShakeResponse['headers'] | undefined;
 
   /**
-   * @param text its head as it came, as Latin-1, or the beginning of it: whole lines that are valid
+   * @param head as it came, as Latin-1, or the beginning of it: whole lines that are valid
    * @param behind the bytes that came behind it
+   * @param accept what stands between the pieces of the head
    */
-  constructor(text: string, behind: Buffer = NOTHING) {
-    this.#text = text;
-    this.status = Number(STATUS_LINE.exec(text)![1]);
+  constructor(head: readonly string[], behind: Buffer = NOTHING, accept = '') {
+    this.#head = head;
+    this.#accept = accept;
+    this.status = Number(head[0]!.slice(9, 12));
     if (behind.length > 0) this.head = Buffer.from(behind);
   }
 
   get statusText(): string {
-    return STATUS_LINE.exec(this.#text)![2] ?? '';
+    return STATUS_LINE.exec(this._text)![1] ?? '';
   }
 
   get rawHeaders(): HeaderList {
-    return (this.#fields ??= this.#text
+    return (this.#fields ??= this._text
       .split(/(?<=\n)/)
       .slice(1)
       .map(parseField)
@@ -94,12 +98,25 @@ export class Answer implements HandShakeResponse {
 
   /** The head as it came. */
   get _text(): string {
-    return this.#text;
+    return this.#head.join(this.#accept);
   }
 
   /** It has been verified: its fields are parsed again when somebody asks. */
   _dropFields(): void {
     this.#fields = this.#headers = undefined;
+  }
+
+  /** Others may equal it but for this Accept. */
+  _share(accept: string): WeakRef<Answer> {
+    this.#head = this._text.split(accept);
+    this.#accept = accept;
+    return new WeakRef(this);
+  }
+
+  /** The same response with another Accept, if the bytes are that and no more. */
+  _again(bytes: Buffer, accept: string): Answer | undefined {
+    const again = new Answer(this.#head, NOTHING, accept);
+    return again._text === bytes.toString('latin1') ? again : undefined;
   }
 }
 
@@ -132,7 +149,7 @@ export function responseReader({
   let last = '';
 
   const fail = (code: 'RESPONSE' | 'LIMIT', what: string): never => {
-    throw responseError(code, what, head ? new Answer(head) : undefined);
+    throw responseError(code, what, head ? new Answer([head]) : undefined);
   };
   /** A line has ended, or cannot become a valid one. */
   const checkLine = (): void => {
@@ -156,7 +173,7 @@ export function responseReader({
       head += line;
       line = last = '';
       if (isWhole) {
-        const answer = new Answer(ownText(head), chunk.subarray(next));
+        const answer = new Answer([ownText(head)], chunk.subarray(next));
         // 100, 102, 103 may come first (RFC 9110 section 15.2); they count against the same limit.
         if (answer.status === 101 || answer.status > 199) return answer;
         head = '';

@@ -165,10 +165,9 @@ export function emitSafely(emitter: object, ...args: unknown[]): void {
 
 /** The error for a connection that ended with this code: 1000, 1001 and 1005 are as agreed. */
 export function connectionClosed(code: number, reason: string, cause?: unknown): ConnectionClosed {
-  const [Closed, name] =
-    code === 1000 || code === 1001 || code === 1005
-      ? ([ConnectionClosedOK, 'ERR_CLOSED_OK'] as const)
-      : ([ConnectionClosedError, 'ERR_CLOSED'] as const);
+  const [Closed, name] = [1000, 1001, 1005].includes(code)
+    ? ([ConnectionClosedOK, 'ERR_CLOSED_OK'] as const)
+    : ([ConnectionClosedError, 'ERR_CLOSED'] as const);
   return new Closed(name, code, reason, { cause });
 }
 
