@@ -66,7 +66,7 @@ export interface CloseHooks {
 export abstract class Connection extends Transporter {
   declare _numbers: Numbers;
   _autoPong = true;
-  declare _frames: Frames;
+  _frames!: Frames;
   /** What compresses outgoing messages. */
   _deflate: Deflate | undefined;
 

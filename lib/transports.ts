@@ -236,7 +236,7 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
  * connection.
  */
 export abstract class Transporter implements ByteSink, TransportOwner {
-  declare _transport: Duplex;
+  _transport!: Duplex;
   /** Whether bytes are lent to the transport; a foreign stream may keep them, and gets copies. */
   _ours = false;
   /** Frees what has been lent. */
