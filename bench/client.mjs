@@ -30,13 +30,12 @@ const workload = workloads.find(({ id }) => id === values.workload);
 if (workload === undefined) throw new Error(`there is no workload ${values.workload}`);
 
 const base = values.url ?? (await ownServer(workload.tls));
-/** @type {import('./peers/index.mjs').PeerModule} */
-const { default: open, load, scenarios: own } = await import(`./peers/${peer.module}.mjs`);
+/** @type {{ default: (options: import('./peers/index.mjs').OpenOptions) => Promise<any>, scenarios?: Record<string, any> }} */
+const { default: open, scenarios: own } = await import(`./peers/${peer.module}.mjs`);
 const run = own?.[workload.scenario] ?? scenarios[workload.scenario];
 const { style } = peer;
 const { lib } = values;
-await load?.(lib);
-const options = { url: `${base}${workload.path}`, deflate: workload.deflate, style };
+const options = { url: `${base}${workload.path}`, deflate: workload.deflate, style, lib };
 const result = await run({
   ...{ workload, peer, lib },
   timing: { warmup: Number(values.warmup), duration: Number(values.duration) * workload.stretch },

@@ -11,16 +11,7 @@ const require = createRequire(import.meta.url);
  * @property {string} url
  * @property {boolean} deflate whether to offer permessage-deflate, at level 6
  * @property {string | undefined} style how it is used, where there are several ways
- */
-
-/**
- * What a file of this folder exports.
- *
- * @typedef {object} PeerModule
- * @property {(options: OpenOptions) => Promise<any>} default opens a connection
- * @property {(lib: string | undefined) => Promise<void>} [load] loads what is to be measured, where
- *   the module has not done so; `lib`: a build of this library
- * @property {Record<string, any>} [scenarios] those that it runs in its own way
+ * @property {string | undefined} lib a build of this library
  */
 
 /**

@@ -79,20 +79,12 @@ class Iterate extends Receive {
 
 const styles = { events: Events, receive: Receive, iterate: Iterate };
 
-/** @type {typeof import('aiowebsocket').AioWebSocket} */
-let AioWebSocket;
-
-/**
- * Loads a build, before anything is measured: the other peers are loaded by then.
- *
- * @param {string | undefined} lib
- */
-export async function load(lib) {
-  ({ AioWebSocket } = await import(specifier(lib)));
-}
+/** @type {Promise<typeof import('aiowebsocket')> | undefined} */
+let loading;
 
 /** @param {import('./index.mjs').OpenOptions} options */
-export default async function open({ url, deflate, style = 'events' }) {
+export default async function open({ url, deflate, style = 'events', lib }) {
+  const { AioWebSocket } = await (loading ??= import(specifier(lib)));
   const aws = await AioWebSocket.connect(url, deflate ? { compression: { level: 6 } } : {});
   return new styles[/** @type {keyof typeof styles} */ (style)](aws);
 }
