@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { LookupFunction, Socket } from 'node:net';
 import {
   AioWebSocket,
+  AioWebSocketError,
   ConnectionError,
   InvalidStateError,
   SocketState,
@@ -327,15 +328,18 @@ describe('an openTransport() that calls ours', () => {
     await aws.closed;
   });
 
-  test('without its signal: an abort ends it all the same, and what goes on disturbs nobody', async () => {
-    let opening: ReturnType<Opening> | undefined;
+  test('without its signal: what goes on after the end disturbs nobody, and is destroyed', async () => {
     class Deaf extends AioWebSocket {
       protected override openTransport(...[remote]: Parameters<Opening>): ReturnType<Opening> {
-        opening = super.openTransport(remote, new AbortController().signal);
-        return opening;
+        return super.openTransport(remote, new AbortController().signal);
       }
     }
-    const server = await RawServer.listen((socket) => shakeHands(socket));
+    let connected!: () => void;
+    const reached = new Promise<void>((resolve) => (connected = resolve));
+    const server = await RawServer.listen((socket) => {
+      socket.resume();
+      connected();
+    });
     let found!: () => void;
     const lookup = jest.fn((...[, , done]: Parameters<LookupFunction>) => {
       found = () => {
@@ -347,14 +351,82 @@ describe('an openTransport() that calls ours', () => {
       while (lookup.mock.calls.length === 0) await turn();
       controller.abort();
     });
-    const error = await rejection(opening as Promise<unknown>);
     found();
-    const next = await AioWebSocket.connect(server.url);
-    next.terminate();
+    await reached;
 
-    expect(error).toMatchObject({ name: 'ConnectionError', phase: 'dns' });
-    expect(server.connections).toBe(1);
     await server.emptied();
+  });
+
+  test.each([
+    ['answers nothing', ''],
+    ['refuses, with a body that does not end', 'HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\nno'],
+  ])('beside the one it has given, where the server %s', async (_what, answer) => {
+    let rival: ReturnType<Opening> | undefined;
+    class Racing extends AioWebSocket {
+      protected override async openTransport(
+        ...args: Parameters<Opening>
+      ): Promise<Awaited<ReturnType<Opening>>> {
+        const first = await super.openTransport(...args);
+        rival = turn().then(() => super.openTransport(...args));
+        return first;
+      }
+    }
+    const server = await RawServer.listen((socket) => {
+      if (server.connections === 1) socket.write(answer);
+      socket.resume();
+    });
+    const begun = performance.now();
+
+    const error = await failure(new Racing(server.url, { timeout: 200 }), AioWebSocketError);
+
+    expect(error).toMatchObject({ phase: 'handshake' });
+    // Not after the two seconds that a body is waited for.
+    expect(performance.now() - begun).toBeLessThan(1500);
+    (await rival)?.destroy();
+    await server.emptied();
+  });
+
+  test('when another one has opened: it gets a socket of its own', async () => {
+    let rival: ReturnType<Opening> | undefined;
+    class Racing extends AioWebSocket {
+      protected override openTransport(...args: Parameters<Opening>): ReturnType<Opening> {
+        const first = super.openTransport(...args);
+        rival = this.closed.then(turn).then(() => super.openTransport(...args));
+        return first;
+      }
+    }
+    const server = await RawServer.listen((socket) =>
+      server.connections > 1 ? socket.resume() : shakeHands(socket),
+    );
+    const aws = await new Racing(server.url).createConnection();
+    aws.terminate();
+
+    const socket = await rival;
+
+    expect(socket?.destroyed).toBe(false);
+    socket?.destroy();
+    await server.emptied();
+  });
+
+  test('again, when the attempt has failed: that fails as the first one did', async () => {
+    let again: ReturnType<Opening> | undefined;
+    class Stubborn extends AioWebSocket {
+      protected override openTransport(...args: Parameters<Opening>): ReturnType<Opening> {
+        again = this.closed.then(turn).then(() => super.openTransport(...args));
+        return super.openTransport(...args);
+      }
+    }
+    const server = await RawServer.listen(() => undefined);
+    const { url } = server;
+    await server.close();
+
+    const error = await failure(new Stubborn(url), ConnectionError);
+
+    expect(await rejection(again as Promise<unknown>)).toMatchObject({
+      code: error.code,
+      phase: 'tcp',
+      message: error.message,
+    });
   });
 });
 

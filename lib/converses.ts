@@ -160,15 +160,14 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return promiseTry<A | R>(() => {
       if (isFunction(options)) [options, body] = [{}, options];
       checkType('body', body, 'function');
-      let rest = options;
       let given: CallerSignal | undefined;
       // What is no object is refused by the constructor.
       if ('signal' in (Object(options) as object)) {
         const { signal, ...others } = options;
         given = { signal };
-        rest = others;
+        options = others;
       }
-      const opening = new this(uri, rest).createConnection(given);
+      const opening = new this(uri, options).createConnection(given);
       return body ? opening.then((aws) => talk(aws, body!)) : opening;
     });
   }
@@ -351,7 +350,13 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   /** Opens the byte stream; any Duplex will do. The signal aborts it. */
   protected openTransport(remote: Remote, signal: AbortSignal): Duplex | Promise<Duplex> {
-    return openTransport(remote, this.options, this.#attempt!, signal);
+    return openTransport(remote, this.options, {
+      _signal: signal,
+      _onPhase: (phase) => {
+        // A rival of the transport that was chosen is none of the attempt's.
+        if (!this.#transport) this.#attempt?._onPhase(phase);
+      },
+    });
   }
 
   /** Makes the opening handshake. */

@@ -13,12 +13,14 @@ import { addListeners, TAP, type Tapped, type TransportOwner } from './taps.js';
 import { authority, describeValue, failureCode, isString, mustBe, onAbort } from './values.js';
 import { readBuffer } from './wasm.js';
 
-/** Who is told as {@link openTransport} gets on. */
+/** What {@link openTransport} needs besides the options. */
 export interface OpenContext {
-  /** It has reached this phase. */
+  /** Aborts the attempt: the socket is destroyed, the promise rejects with the reason. */
+  readonly _signal?: AbortSignal | undefined;
+  /** Told as the attempt gets on. */
   _onPhase: (phase: Phase) => void;
-  /** There is a socket. */
-  _onTransport: (transport: Duplex) => void;
+  /** Told of the socket as soon as there is one. */
+  _onTransport?: (transport: Duplex) => void;
 }
 
 /** `write` as sockets inherit it: another one has been put in its place by a user. */
@@ -35,19 +37,13 @@ class Opener implements TransportOwner {
   declare _reject: (reason: unknown) => void;
   declare readonly _stopListening: () => void;
 
-  constructor(
-    socket: Socket,
-    remote: Remote,
-    phase: Phase,
-    context: OpenContext,
-    signal?: AbortSignal,
-  ) {
+  constructor(socket: Socket, remote: Remote, phase: Phase, context: OpenContext) {
     this._socket = socket;
     this._remote = remote;
     this._context = context;
     this._phase = phase;
     context._onPhase(phase);
-    this._stopListening = onAbort(signal, () => socket.destroy());
+    this._stopListening = onAbort(context._signal, () => socket.destroy());
     if (phase === 'dns') socket.on('lookup', onLookup);
     if (remote.ssl) socket.on('secureConnect', onSecure);
     socket.on('connect', onConnect);
@@ -91,21 +87,19 @@ const onSecure = onStep('open');
 
 /**
  * Opens a TCP connection, with TLS for `wss`.
- * @param signal aborts it: the socket is destroyed, the promise rejects with the reason
  * @throws {ConnectionError} with the phase it failed in
  */
 export async function openTransport(
   remote: Remote,
   options: TransportOptions,
   context: OpenContext,
-  signal?: AbortSignal,
 ): Promise<Duplex> {
   const { ssl, host } = remote;
   const { localAddress } = options;
   const net = load('node:net');
   nativeWrite ??= (Object.getPrototypeOf(net.Socket.prototype) as { write: unknown }).write;
   const { connect } = load(ssl ? 'node:tls' : 'node:net');
-  signal?.throwIfAborted();
+  context._signal?.throwIfAborted();
   if (localAddress && !net.isIP(localAddress)) {
     throw mustBe('localAddress', 'an IP address', localAddress);
   }
@@ -119,9 +113,9 @@ export async function openTransport(
     throw connectionError(cause as Error, remote, ssl ? 'tls' : phase);
   }
   socket.setNoDelay(true);
-  const opener = new Opener(socket, remote, phase, context, signal);
+  const opener = new Opener(socket, remote, phase, context);
   socket[TAP] = opener;
-  context._onTransport(socket);
+  context._onTransport?.(socket);
   // The handshake's key will need it: it loads while the network is under way.
   load('node:crypto');
   try {
@@ -130,7 +124,7 @@ export async function openTransport(
       opener._reject = reject;
     });
   } catch (cause) {
-    signal?.throwIfAborted();
+    context._signal?.throwIfAborted();
     // Made here, not where the socket tells of it: its stack shows who called.
     throw connectionError(cause as Error, remote, opener._phase);
   }
