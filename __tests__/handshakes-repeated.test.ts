@@ -75,6 +75,10 @@ test('each has a request of its own: the same, but for the key', async () => {
 
   expect(new Set(keys).size).toBe(3);
   for (const key of keys) expect(Buffer.from(key, 'base64')).toHaveLength(16);
+  // All of it is random: no four bytes stand in it twice, or in another one.
+  expect(
+    new Set(keys.flatMap((key) => Buffer.from(key, 'base64').toString('hex').match(/.{8}/g))),
+  ).toHaveProperty('size', 12);
   expect(new Set(requests.map((one, i) => one.replace(keys[i]!, ''))).size).toBe(1);
 });
 
@@ -228,6 +232,15 @@ test.each<[string, string, Respond]>([
   expect(error.code).toBe(`ERR_HANDSHAKE_${code}`);
   opened.respond(usual);
   await opens(opened.server);
+});
+
+test.each([0, 1])('the very answer that connection %d got is none for another', async (which) => {
+  const { server, requests, respond } = await answered();
+  respond(() => usual(requests[which]!));
+
+  const error = await failure(new AioWebSocket(server.url), HandShakeError);
+
+  expect(error.code).toBe('ERR_HANDSHAKE_ACCEPT');
 });
 
 test('what stands behind an answer that is known is a frame', async () => {

@@ -328,6 +328,38 @@ describe('an openTransport() that calls ours', () => {
     await aws.closed;
   });
 
+  test('with a signal that has been aborted: nothing is connected', async () => {
+    class Own extends AioWebSocket {
+      protected override openTransport(...[remote]: Parameters<Opening>): ReturnType<Opening> {
+        return super.openTransport(remote, AbortSignal.abort(new RangeError('too late')));
+      }
+    }
+    const server = await RawServer.listen((socket) => shakeHands(socket));
+
+    await failure(new Own(server.url), RangeError);
+
+    expect(server.connections).toBe(0);
+  });
+
+  test('with a signal of its own: an attempt that fails leaves no listener on it', async () => {
+    const own = new AbortController();
+    const on = jest.spyOn(own.signal, 'addEventListener');
+    const off = jest.spyOn(own.signal, 'removeEventListener');
+    class Own extends AioWebSocket {
+      protected override openTransport(...[remote]: Parameters<Opening>): ReturnType<Opening> {
+        return super.openTransport(remote, own.signal);
+      }
+    }
+    const server = await RawServer.listen(() => undefined);
+    const { url } = server;
+    await server.close();
+
+    await failure(new Own(url), ConnectionError);
+
+    expect(on).toHaveBeenCalledTimes(1);
+    expect(off).toHaveBeenCalledWith(...on.mock.calls[0]!);
+  });
+
   test('without its signal: what goes on after the end disturbs nobody, and is destroyed', async () => {
     class Deaf extends AioWebSocket {
       protected override openTransport(...[remote]: Parameters<Opening>): ReturnType<Opening> {
@@ -354,6 +386,27 @@ describe('an openTransport() that calls ours', () => {
     found();
     await reached;
 
+    await server.emptied();
+  });
+
+  test('and has more upon it, as TLS through a proxy: an abort leaves what is below alone', async () => {
+    const destroyed: boolean[] = [];
+    class Tunnelling extends AioWebSocket {
+      protected override async openTransport(
+        ...args: Parameters<Opening>
+      ): Promise<Awaited<ReturnType<Opening>>> {
+        const socket = await super.openTransport(...args);
+        this.terminate();
+        // Node crashes where a socket is destroyed below TLS that has just been established.
+        destroyed.push(socket.destroyed);
+        return socket;
+      }
+    }
+    const server = await RawServer.listen((socket) => socket.resume());
+
+    await givenUp(new Tunnelling(server.url), () => undefined);
+
+    expect(destroyed).toEqual([false]);
     await server.emptied();
   });
 
