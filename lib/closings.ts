@@ -45,7 +45,6 @@ function closeBody(code: number, reason: string): Buffer {
 export function close(c: Connection, code: number, reason: string): void {
   if (c._closeRequested || c._ending) return;
   c._inBeforeClose = true;
-  c._initiatedBy = 'local';
   c._closeRequested = { code, reason };
   setDeadline(c, onDeadline);
   const send = (): void => {
@@ -73,16 +72,9 @@ export function close(c: Connection, code: number, reason: string): void {
 export function terminate(c: Connection): void {
   if (c._finished) return;
   c._ending = c._terminated = true;
-  // No Close frame will tell of an end by agreement.
-  c._closeRequested = undefined;
-  c._initiatedBy ??= 'local';
   c._frames.stop();
   destroy(c);
 }
-
-/** Who began the end that this error is about: a network that fails is the remote side's. */
-export const initiatorOf = (error: Error | undefined): 'local' | 'remote' =>
-  error instanceof ConnectionError ? 'remote' : 'local';
 
 /** The connection fails: it cannot go on (RFC 6455 section 7.1.7). */
 export function fail(c: Connection, cause: Error): void {
@@ -94,7 +86,6 @@ export function fail(c: Connection, cause: Error): void {
   }
   c._ending = true;
   c._error = cause;
-  c._initiatedBy ??= initiatorOf(cause);
   c._frames.stop();
   if (cause instanceof FrameError && !c._closeSent) {
     // Section 7.1.7: the peer learns why; what it sends from now on is read and dropped.
@@ -111,7 +102,6 @@ export function fail(c: Connection, cause: Error): void {
 export function closeReceived(c: Connection, code: number, reason: string): void {
   if (c._terminated || c._error) return;
   c._closeReceived = { code, reason };
-  c._initiatedBy ??= 'remote';
   if (!c._closeSent) writeClose(c, code);
   updateFlow(c);
   endCalls(c);
@@ -179,13 +169,15 @@ export function transportClosed(c: Connection): void {
  */
 export function conclude(c: Connection, then: () => void): void {
   const { _closeReceived: received, _error: error } = c;
+  // What fails is a network, which is the remote side's, or what we found wrong.
+  const byRemote = received ?? error instanceof ConnectionError;
   const { code, reason } = received ?? NO_CLOSE;
   // No spread: that would take longer than all the rest of this.
   const info: { -readonly [K in keyof CloseInfo]: CloseInfo[K] } = {
     code,
     reason,
     wasClean: c._closeSent && !!received,
-    initiatedBy: c._initiatedBy!,
+    initiatedBy: byRemote && !c._closeRequested ? 'remote' : 'local',
     discarded: c._discarded,
   };
   if (error) info.error = error;

@@ -162,9 +162,8 @@ export abstract class Connection extends Transporter {
   declare _callsEnded: boolean | undefined;
   /** The peer's Close frame. */
   declare _closeReceived: CloseBody | undefined;
-  /** What the user called `close()` with; forgotten when the connection is terminated. */
+  /** What the user called `close()` with, before the server closed it. */
   declare _closeRequested: CloseBody | undefined;
-  declare _initiatedBy: 'local' | 'remote' | undefined;
   declare _error: Error | undefined;
   /** Messages that came after our Close frame, and were dropped. */
   _discarded = 0;
@@ -207,8 +206,9 @@ export function closedOf(c: Connection): Promise<CloseInfo> {
 
 /** The error for a call that comes too late. */
 export function closedError(c: Connection): ConnectionClosed {
-  const { code, reason } =
-    c._closeReceived ?? (c._error ? undefined : c._closeRequested) ?? NO_CLOSE;
+  // Of an end by force no Close frame will tell.
+  const requested = c._terminated || c._error ? undefined : c._closeRequested;
+  const { code, reason } = c._closeReceived ?? requested ?? NO_CLOSE;
   return connectionClosed(code, reason, c._error);
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { checkClose, conclude, fail, initiatorOf } from './closings.js';
+import { checkClose, conclude, fail } from './closings.js';
 import {
   closedError,
   closedOf,
@@ -478,7 +478,6 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   #end(error?: Error): void {
     const c = coreOf(this);
     c._error = error;
-    c._initiatedBy = initiatorOf(error);
     conclude(c, () => {
       if (error) emitAll(c, 'error', error);
     });
