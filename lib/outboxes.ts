@@ -28,7 +28,7 @@ type Piece = string | Buffer | Blob;
 const RESOLVED = Promise.resolve();
 
 /** Whether a message can go out now, without waiting for others. */
-const isIdle = (c: Connection): boolean => !c._sendQueue?._slots._size;
+const isIdle = ({ _sendQueue: queue }: Connection): boolean => !(queue?._current ?? queue?._behind);
 
 /** Sends a message, whole or in pieces; settles once there is room for more. */
 export function send(c: Connection, data: SendData, options?: SendOptions): Promise<void> {
@@ -100,8 +100,8 @@ function sendAny(c: Connection, data: SendData, options: SendOptions = {}): Prom
   const message = wholeData(data);
   const source = message === undefined ? sourceOf(data) : undefined;
   if (!sendable(c)) return rejectLate(c);
-  const inPieces = c._sendQueue?._inPieces;
-  const goesOn = code === DataFrames.cont || !!(fin !== undefined && inPieces);
+  const inPieces = !!c._sendQueue?._behind;
+  const goesOn = code === DataFrames.cont || (fin !== undefined && inPieces);
   if (source) {
     if (fin !== undefined || goesOn) {
       throw wrongType('an iterable is a whole message: fin and cont are for pieces');

@@ -12,20 +12,15 @@ export interface SendTask {
   readonly _reject: (error: unknown) => void;
 }
 
-interface Slot {
-  readonly _tasks: Fifo<SendTask>;
-  /** Whether more pieces of this message will follow. */
-  _open: boolean;
-}
-
 /**
  * Runs tasks in the order of the calls. A message in pieces keeps its place until it is whole, and
  * the messages of later calls wait for it.
  */
 export class SendQueue {
-  readonly _slots = new Fifo<Slot>();
-  /** The message whose pieces are still coming. */
-  _inPieces: Slot | undefined;
+  /** What can be sent, in order. */
+  readonly _ready = new Fifo<SendTask>();
+  /** While a message in pieces is not whole yet: the messages that wait until it is. */
+  _behind: SendTask[] | undefined;
   /** What is being sent. */
   _current: SendTask | undefined;
   /** Called whenever nothing is left that can be sent. */
@@ -36,14 +31,13 @@ export class SendQueue {
    * @param open whether more pieces will follow; undefined for a whole message
    */
   _add(task: SendTask, open?: boolean): void {
-    let slot = open === undefined ? undefined : this._inPieces;
-    if (!slot) this._slots._push((slot = { _tasks: new Fifo(), _open: false }));
-    if (open !== undefined) {
-      slot._open = open;
-      this._inPieces = open ? slot : undefined;
+    const behind = this._behind ?? [];
+    if (this._behind && open === undefined) behind.push(task);
+    else {
+      this._behind = open ? behind : undefined;
+      for (const next of open ? [task] : [task, ...behind]) this._ready._push(next);
+      this._run();
     }
-    slot._tasks._push(task);
-    this._run();
   }
 
   /**
@@ -61,31 +55,26 @@ export class SendQueue {
 
   /** Drops what waits, and what is being sent, which ends by itself. Returns all of it. */
   _clear(): SendTask[] {
-    const dropped = this._current ? [this._current] : [];
-    for (let slot; (slot = this._slots._shift());) {
-      for (let task; (task = slot._tasks._shift());) dropped.push(task);
-    }
-    this._current = this._inPieces = undefined;
+    const dropped: SendTask[] = [];
+    for (let task = this._current; task; task = this._ready._shift()) dropped.push(task);
+    const behind = this._behind ?? [];
+    this._current = this._behind = undefined;
     this._onSettled?.();
-    return dropped;
+    return [...dropped, ...behind];
   }
 
   /** Sends what can be sent; what takes its time calls this again at its end. */
   _run(): void {
-    for (let slot; !this._current && (slot = this._slots._peek());) {
-      const task = slot._tasks._shift();
-      if (task) {
-        // Before it is sent: the user's iterable may send something itself when it is asked.
-        this._current = task;
-        const sending = task._send();
-        if (sending) {
-          void sending.then(() => {
-            this._current = undefined;
-            this._run();
-          });
-        } else this._current = undefined;
-      } else if (slot._open) break;
-      else this._slots._shift();
+    for (let task; !this._current && (task = this._ready._shift());) {
+      // Before it is sent: the user's iterable may send something itself when it is asked.
+      this._current = task;
+      const sending = task._send();
+      if (sending) {
+        void sending.then(() => {
+          this._current = undefined;
+          this._run();
+        });
+      } else this._current = undefined;
     }
     if (!this._current) this._onSettled?.();
   }
