@@ -9,7 +9,7 @@ import type { Audience, Connection } from './connections.js';
 import { ConnectionClosed, ConnectionClosedOK, TimeoutError } from './exceptions.js';
 import { updateFlow } from './flows.js';
 import { pullIterator, type PullIterator } from './iterators.js';
-import { checkKinds, numberOption, RECEIVE_KINDS, type ReceiveOptions } from './options.js';
+import { checkKinds, RECEIVE_KINDS, type ReceiveOptions } from './options.js';
 import type { Message } from './parts.js';
 import { Fifo, PullQueue, type Waiter } from './queues.js';
 import { Alarm } from './timers.js';
@@ -271,7 +271,6 @@ export function armStream(c: Connection): void {
 function receiveWith(c: Connection, options: ReceiveOptions): Promise<Message> {
   return new Promise((resolve, reject) => {
     const { text, timeout, signal } = checkKinds(options, RECEIVE_KINDS);
-    numberOption({ timeout }, 'timeout');
     signal?.throwIfAborted();
     let alarm: Alarm | undefined;
     const cleanUp = (): void => {

@@ -219,35 +219,23 @@ export type Numbers = Readonly<Record<keyof typeof NUMBERS, number>>;
 
 type NumberOptions = Partial<Record<keyof Numbers, number | undefined>>;
 
-/**
- * A number of an options object, checked, or its default.
- * @throws a TypeError or RangeError that names the option, what was expected, and what came
- */
-export function numberOption(options: NumberOptions, name: keyof Numbers): number {
-  const [byDefault, least = 1, most = Number.MAX_SAFE_INTEGER]: Range = NUMBERS[name];
-  const { [name]: value = byDefault } = options;
-  if (!isWithin(value, least, most)) {
-    const unit = most === LONGEST_TIMER ? ' of milliseconds' : '';
-    const expected = `an integer${unit} from ${least} to ${most}`;
-    throw mustBe(name, expected, value, wrongNumber(value));
-  }
-  return value;
-}
-
 /** One object for all connections that have no numbers of their own. */
 let defaults: Numbers | undefined;
 
-/** All options with a number, as {@link numberOption} gives each. */
+/** All options with a number, or their defaults. */
 const numberOptions = (options: NumberOptions): Numbers =>
   Object.fromEntries(
-    Object.keys(NUMBERS).map((name) => [name, numberOption(options, name as keyof Numbers)]),
+    Object.entries(NUMBERS).map(([name, [byDefault]]) => [
+      name,
+      options[name as keyof Numbers] ?? byDefault,
+    ]),
   ) as Numbers;
 
 /** Of those who have been given none. */
 export const NO_OPTIONS: object = Object.freeze({});
 
-/** What each option must be, in words; what has no words is checked elsewhere. */
-type Kinds = Readonly<Record<string, unknown>>;
+/** What each option must be, in words or as a range; what has neither is checked elsewhere. */
+type Kinds = Readonly<Record<string, string | Range | undefined>>;
 
 const KINDS: Kinds = {
   ...NUMBERS,
@@ -266,7 +254,7 @@ const KINDS: Kinds = {
 };
 
 /** The options of Frames. */
-export const FRAMES_KINDS: Kinds = { ...KINDS, extension: 0 };
+export const FRAMES_KINDS: Kinds = { ...KINDS, extension: undefined };
 
 const COMPRESSION_KINDS: Kinds = {
   serverNoContextTakeover: 'a boolean',
@@ -279,10 +267,14 @@ const COMPRESSION_KINDS: Kinds = {
 };
 
 /** The options of calls. */
-export const SEND_KINDS: Kinds = { fin: 'a boolean', compress: 'a boolean', code: 0 };
-export const STREAM_KINDS: Kinds = { maxPayload: 0 };
+export const SEND_KINDS: Kinds = { fin: 'a boolean', compress: 'a boolean', code: undefined };
+export const STREAM_KINDS: Kinds = { maxPayload: NUMBERS.maxPayload };
 export const SIGNAL_KINDS: Kinds = { signal: 'an AbortSignal' };
-export const RECEIVE_KINDS: Kinds = { text: 'a boolean', timeout: 0, ...SIGNAL_KINDS };
+export const RECEIVE_KINDS: Kinds = {
+  text: 'a boolean',
+  timeout: NUMBERS.timeout,
+  ...SIGNAL_KINDS,
+};
 
 /** Whether a value is of one of the kinds: a type, a range, or a number or boolean as it prints. */
 const isOf = (kinds: string, value: unknown): boolean =>
@@ -303,11 +295,25 @@ function typeOf(value: unknown): string {
   return value && !(Symbol.iterator in value) ? 'object' : '?';
 }
 
+/** @throws a TypeError or RangeError that names the option, what was expected, and what came */
+function checkValue(name: string, kind: string | Range, value: unknown): void {
+  if (isString(kind)) {
+    if (isOf(kind, value)) return;
+    // Text in place of fields may hold secrets: it is not shown.
+    const isText = isString(value) && /^(array|object)/.test(kind);
+    throw mustBe(name, kind, isText ? Object(value) : value);
+  }
+  const [, least = 1, most = Number.MAX_SAFE_INTEGER] = kind;
+  if (isWithin(value, least, most)) return;
+  const unit = most === LONGEST_TIMER ? ' of milliseconds' : '';
+  const expected = `an integer${unit} from ${least} to ${most}`;
+  throw mustBe(name, expected, value, wrongNumber(value));
+}
+
 /**
- * Checks the names, and the values whose kind is told in words. Inherited properties are no
- * options.
+ * Checks the names, and the values whose kind is told. Inherited properties are no options.
  * @returns a copy of the options
- * @throws TypeError
+ * @throws TypeError or RangeError
  */
 export function checkKinds<T extends object>(options: T, known: Kinds, where = ''): T {
   if (options === NO_OPTIONS) return options;
@@ -318,12 +324,8 @@ export function checkKinds<T extends object>(options: T, known: Kinds, where = '
       const names = Object.keys(known).sort().join(', ');
       throw wrongType(`${JSON.stringify(where + name)} is no option; known are ${names}`);
     }
-    const kinds = known[name];
-    if (value !== undefined && isString(kinds) && !isOf(kinds, value)) {
-      // Text in place of fields may hold secrets: it is not shown.
-      const isText = isString(value) && /^(array|object)/.test(kinds);
-      throw mustBe(where + name, kinds, isText ? Object(value) : value);
-    }
+    const kind = known[name];
+    if (kind && value !== undefined) checkValue(where + name, kind, value);
   }
   return own;
 }

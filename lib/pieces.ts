@@ -7,7 +7,7 @@ import { Buffer } from './builtins.js';
 import type { Connection } from './connections.js';
 import { armStream, makeOnFull, pull, queueOf, stopWaiting, type PieceWaiter } from './inboxes.js';
 import { DONE, pullIterator, type PieceStream } from './iterators.js';
-import { checkKinds, numberOption, STREAM_KINDS, type StreamOptions } from './options.js';
+import { checkKinds, STREAM_KINDS, type StreamOptions } from './options.js';
 import type { Message } from './parts.js';
 import { PullQueue } from './queues.js';
 
@@ -17,7 +17,6 @@ const PIECE_COST = 128;
 /** The next message in pieces. */
 export function receivePieces(c: Connection, options: StreamOptions): PieceStream {
   const { maxPayload } = checkKinds(options, STREAM_KINDS);
-  if (maxPayload !== undefined) numberOption(options, 'maxPayload');
   const pieces = new PullQueue<Message>(c._numbers, makeOnFull(c), Infinity);
   const sink: PieceSink = {
     maxPayload,
