@@ -81,7 +81,7 @@ export function receive(c: Connection, options?: ReceiveOptions): Promise<Messag
   const message = poll(c);
   if (message !== undefined) return Promise.resolve(message);
   return new Promise((_resolve, _reject) => {
-    pull(c, { _resolve, _reject });
+    wait(c, { _resolve, _reject });
   });
 }
 
@@ -92,7 +92,7 @@ export function iterate(c: Connection): PullIterator<Message> {
   return pullIterator<Message>(
     () => poll(c),
     (waiter) => {
-      pull(c, waiter);
+      wait(c, waiter);
     },
     (error) => {
       // The loop throws ConnectionClosed, whatever broke the connection.
@@ -220,37 +220,30 @@ function dropQueue(c: Connection): void {
 }
 
 function poll(c: Connection): Message | undefined {
-  notePull(c);
-  const message = c._queue?._poll();
-  if (message !== undefined) noteTaken(c, message);
+  c._pulls++;
+  c._pulled = c._pulledLately = true;
+  c._keepsNothing = false;
+  const queue = c._queue;
+  const message = queue?._poll();
+  // Listeners that are to be shown it still are.
+  if (message !== undefined && c._unseenCount > queue!._items._size) {
+    c._unseenCount--;
+    c._pulledUnseen?._push(message);
+  }
   return message;
 }
 
 /** The waiter gets the next message. */
 export function pull(c: Connection, waiter: Waiter<Message>): void {
-  notePull(c);
-  const queue = queueOf(c);
-  const message = queue._items._peek();
-  queue._wait(waiter);
-  noteTaken(c, message);
+  const message = poll(c);
+  if (message === undefined) wait(c, waiter);
+  else waiter._resolve(message);
+}
+
+/** The waiter gets the next message that comes. */
+function wait(c: Connection, waiter: Waiter<Message>): void {
+  queueOf(c)._wait(waiter);
   armStream(c);
-}
-
-/**
- * The first message that was kept, if any was, has been pulled; listeners that are to be shown it
- * still are.
- */
-function noteTaken(c: Connection, message: Message | undefined): void {
-  const { _size: size } = queueOf(c)._items;
-  if (c._unseenCount <= size) return;
-  c._unseenCount = size;
-  c._pulledUnseen?._push(message!);
-}
-
-function notePull(c: Connection): void {
-  c._pulls++;
-  c._pulled = c._pulledLately = true;
-  c._keepsNothing = false;
 }
 
 /** The waiter gets none any more. */
