@@ -99,9 +99,9 @@ export function iterate(c: Connection): PullIterator<Message> {
       const closed = error instanceof ConnectionClosed ? error : closedError(c);
       return !(closed instanceof ConnectionClosedOK) && closed;
     },
-    (waiter) => {
-      if (waiter) stopWaiting(c, waiter);
-      else queue._loops--;
+    (waiters) => {
+      queue._loops--;
+      for (const waiter of waiters) stopWaiting(c, waiter);
     },
   );
 }

@@ -22,32 +22,32 @@ export type PieceStream = PullIterator<Message>;
 /** What a loop is told that just ends. */
 export const DONE = { value: undefined, done: true } as const;
 
+/** The same, for who asks when it has ended. */
+const ENDED = Promise.resolve(DONE);
+
 /**
  * An iterator over what a queue gives, until it ends with an error.
  * @param poll the first item, where there is one
  * @param wait has somebody wait for the next one
  * @param explain the error to throw for the one the queue ended with; `false` where the loop just
  * ends
- * @param leave called when the loop is left: with each who still waits, and at last with nobody
+ * @param leave called when the loop is left, with those who still wait: they get nothing more
  */
 export function pullIterator<T>(
   poll: () => T | undefined,
   wait: (waiter: Waiter<T>) => void,
   explain: (error: unknown) => Error | false,
-  leave: (waiter?: Waiter<T>) => void,
+  leave: (waiters: readonly Waiter<T>[]) => void,
 ): PullIterator<T> {
   let left = false;
   /** Those who wait, first come, first served. */
   const waiters: Waiter<T>[] = [];
   return {
     next() {
-      const item = left ? undefined : poll();
+      if (left) return ENDED;
+      const item = poll();
       if (item !== undefined) return Promise.resolve({ value: item, done: false });
       return new Promise((resolve, reject) => {
-        if (left) {
-          resolve(DONE);
-          return;
-        }
         const waiter: Waiter<T> = {
           _resolve: (value) => {
             waiters.shift();
@@ -70,12 +70,10 @@ export function pullIterator<T>(
     return: () => {
       if (!left) {
         left = true;
-        for (const waiter of [...waiters, undefined]) {
-          leave(waiter);
-          waiter?._reject(DONE);
-        }
+        leave(waiters);
+        for (const waiter of [...waiters]) waiter._reject(DONE);
       }
-      return Promise.resolve(DONE);
+      return ENDED;
     },
     [Symbol.asyncIterator]() {
       return this;

@@ -56,8 +56,7 @@ export function receivePieces(c: Connection, options: StreamOptions): PieceStrea
       pieces._wait(reader);
     },
     (error) => error !== DONE && (error as Error),
-    (reader) => {
-      if (reader) return;
+    () => {
       c._frames.undivert(sink);
       stopWaiting(c, waiter);
       sink.end();
