@@ -10,7 +10,7 @@ import { writeToHandle, type HandleOwner } from './handles.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
 import { addListeners, TAP, type Tapped, type TransportOwner } from './taps.js';
-import { authority, describeValue, failureCode, isString, mustBe, onAbort } from './values.js';
+import { authority, failureCode, isString, messageOf, mustBe, onAbort } from './values.js';
 import { readBuffer } from './wasm.js';
 
 /** What {@link openTransport} needs besides the options. */
@@ -210,16 +210,11 @@ function onRead(this: Tapped, bytes: number): boolean {
 function connectionError(cause: Error, remote: Remote, phase: Phase): ConnectionError {
   // Where several addresses were tried, Node gives an AggregateError without a message.
   const errors = [(cause as Partial<AggregateError>).errors ?? cause].flat() as unknown[];
-  // A user's lookup may give something else than an Error.
-  const why = errors.map((one) => {
-    const { message = describeValue(one) } = Object(one) as { message?: unknown };
-    return String(message).trim();
-  });
   return new ConnectionError(
     phase === 'tcp'
       ? failureCode(errors[0], 'FAILED')
       : (`ERR_${phase.toUpperCase()}` as ErrorCode),
-    `cannot connect to ${authority(remote)} (${phase}): ${why.join('; ')}`,
+    `cannot connect to ${authority(remote)} (${phase}): ${errors.map(messageOf).join('; ')}`,
     phase,
     { cause },
   );

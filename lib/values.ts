@@ -171,19 +171,22 @@ export function connectionClosed(code: number, reason: string, cause?: unknown):
   return new Closed(name, code, reason, { cause });
 }
 
+/** What an error says; what a user's code throws, or a stream of theirs fails with, may be none. */
+export function messageOf(cause: unknown): string {
+  const { message = describeValue(cause) } = Object(cause) as { message?: unknown };
+  return String(message).trim();
+}
+
 /**
  * The error for a connection that ended too early.
  * @param when what was still to come
  * @param cause what broke it; where it is nothing or a boolean, the connection just ended
  */
 export function connectionLost(when: string, phase: Phase, cause: unknown): ConnectionError {
-  // A stream of the user's may be destroyed with something else than an Error.
-  const { message = describeValue(cause) } = Object(cause) as { message?: unknown };
-  const why = `broke ${when}: ${String(message).trim()}`;
   const [code, what, options] =
     typeof (cause ?? false) === 'boolean'
       ? (['ERR_CONNECTION_LOST', `ended ${when}`] as const)
-      : ([failureCode(cause, 'RESET'), why, { cause }] as const);
+      : ([failureCode(cause, 'RESET'), `broke ${when}: ${messageOf(cause)}`, { cause }] as const);
   return new ConnectionError(code, `the connection ${what}`, phase, options);
 }
 
