@@ -34,7 +34,6 @@ const rounds = new Map<number, Set<Connection> & { readonly _alarm: Alarm }>();
  */
 export function noteLife(c: Connection): void {
   c._lastHeard = now();
-  c._pinged = false;
   c._pingTaken = 0;
 }
 
@@ -94,12 +93,12 @@ function checkSilence(c: Connection): void {
     c._fail(new TimeoutError(message, operation, 'open'));
     return true;
   };
-  if (fails('read', c._lastHeard) || fails('pong', c._pingTaken || Infinity)) return;
-  if (!c._pinged && time >= due(c._numbers.pingInterval, c._lastHeard)) {
-    c._pinged = true;
+  if (fails('read', c._lastHeard) || (c._pingTaken > 0 && fails('pong', c._pingTaken))) return;
+  if (c._pingTaken === 0 && time >= due(c._numbers.pingInterval, c._lastHeard)) {
+    c._pingTaken = -1;
     void sendPing(c, newPayload(), true);
   }
-  if (c._pinged && buffered(c) === 0) c._pingTaken ||= time;
+  if (c._pingTaken < 0 && buffered(c) === 0) c._pingTaken = time;
   scheduleCheck(c, time);
 }
 
@@ -111,15 +110,12 @@ function scheduleCheck(c: Connection, time: number): void {
   const { pingInterval, pongTimeout, readTimeout } = c._numbers;
   const next = Math.min(
     due(readTimeout, c._lastHeard),
-    due(pingInterval, c._pinged ? time : c._lastHeard),
+    due(pingInterval, c._pingTaken ? time : c._lastHeard),
     // A stream does not tell when it has written the ping: the longer that takes, the more rarely
     // we look.
-    c._pinged
-      ? due(
-          pongTimeout && (c._pingTaken ? pongTimeout : time - c._lastHeard - pingInterval || 1),
-          c._pingTaken || time,
-        )
-      : Infinity,
+    c._pingTaken < 0
+      ? due(pongTimeout && (time - c._lastHeard - pingInterval || 1), time)
+      : due(c._pingTaken && pongTimeout, c._pingTaken),
     due(c._lastBuffered && WRITING_CHECK, time),
   );
   if (next === Infinity) return;

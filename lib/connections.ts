@@ -101,9 +101,9 @@ export abstract class Connection extends Transporter {
   /** When a byte last came, in whole milliseconds of performance.now(). */
   _lastHeard = 0;
   /**
-   * Whether a keepalive ping is out, and when the kernel had taken it: from then on its clock runs.
+   * When the kernel had taken the keepalive ping that is out: from then on its clock runs; -1 while
+   * it has not, 0 where none is out.
    */
-  _pinged = false;
   _pingTaken = 0;
   /** When alives.ts checks it next; 0: never; below 0: since when nothing counts, as it is paused. */
   _nextCheck = 0;
