@@ -7,9 +7,9 @@ import { mustBe, trimField } from './values.js';
 /** What holds for the messages of one side. */
 interface Side {
   /** Whether it keeps no window from message to message: `…_no_context_takeover`. */
-  _forgets: boolean | undefined;
+  _forgets?: boolean | undefined;
   /** Bits of its window, 8 to 15, where they are told: `…_max_window_bits`. */
-  _bits: number | undefined;
+  _bits?: number | undefined;
 }
 
 /** The parameters that were negotiated, or that are written in an offer or an answer. */
@@ -93,7 +93,7 @@ export function offerOf(options: CompressionOptions): string {
  */
 function parse(element: string, isAnswer: boolean): DeflateParameters | undefined {
   const [name, ...parameters] = element.split(';').map(trimField);
-  const found: DeflateParameters = { _server: newSide(), _client: newSide() };
+  const found: DeflateParameters = { _server: {}, _client: {} };
   for (const parameter of parameters) {
     const [, of, isBits, bare, quoted] = PARAMETER.exec(parameter) ?? [];
     const side = of === 'server' ? found._server : found._client;
@@ -106,8 +106,6 @@ function parse(element: string, isAnswer: boolean): DeflateParameters | undefine
   }
   return name === NAME ? found : undefined;
 }
-
-const newSide = (): Side => ({ _forgets: undefined, _bits: undefined });
 
 /**
  * Takes the offers apart that stand in a request.
