@@ -59,11 +59,10 @@ export function close(c: Connection, code: number, reason: string): void {
       c._inBeforeClose = false;
       // The Close frame goes out behind what was sent before it (RFC 6455 section 5.5.1).
       const settled = c._sendQueue?._whenSettled();
-      if (settled) {
-        // A loop that sends while it is open must come to its end: nothing can be sent any more.
-        move(c, SocketState.closing);
-        void settled.then(send);
-      } else send();
+      // A loop that sends while it is open must come to its end: nothing can be sent any more.
+      move(c, SocketState.closing);
+      if (settled) void settled.then(send);
+      else send();
     },
   );
 }
@@ -153,7 +152,7 @@ export function transportFailed(c: Connection, cause?: Error): void {
 /** The transport is gone, and with it everything that belongs to the connection. */
 export function transportClosed(c: Connection): void {
   if (c._finished) return;
-  if (!isDone(c) && !c._terminated) streamEnded(c);
+  if (!isDone(c) && !c._terminated) transportFailed(c);
   c._ending = c._finished = true;
   c._deadline?._clear();
   c._frames.stop();
