@@ -57,11 +57,11 @@ export function close(c: Connection, code: number, reason: string): void {
     () => c._aws?.beforeClose(code, reason),
     () => {
       c._inBeforeClose = false;
-      // The Close frame goes out behind what was sent before it (RFC 6455 section 5.5.1).
-      const settled = c._sendQueue?._whenSettled();
       // A loop that sends while it is open must come to its end: nothing can be sent any more.
       move(c, SocketState.closing);
-      if (settled) void settled.then(send);
+      const queue = c._sendQueue;
+      // The Close frame goes out behind what was sent before it (RFC 6455 section 5.5.1).
+      if (queue?._current) queue._onSettled = send;
       else send();
     },
   );

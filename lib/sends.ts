@@ -23,7 +23,7 @@ export class SendQueue {
   _behind: SendTask[] | undefined;
   /** What is being sent. */
   _current: SendTask | undefined;
-  /** Called whenever nothing is left that can be sent. */
+  /** Called whenever nothing is left that can be sent: of an unfinished message, more may come. */
   _onSettled: (() => void) | undefined;
 
   /**
@@ -38,19 +38,6 @@ export class SendQueue {
       for (const next of open ? [task] : [task, ...behind]) this._ready._push(next);
       this._run();
     }
-  }
-
-  /**
-   * Resolves once everything that can be sent has been: an unfinished message may be left. Asked
-   * once, by who closes.
-   */
-  _whenSettled(): Promise<void> | undefined {
-    return (
-      this._current &&
-      new Promise((resolve) => {
-        this._onSettled = resolve;
-      })
-    );
   }
 
   /** Drops what waits, and what is being sent, which ends by itself. Returns all of it. */
