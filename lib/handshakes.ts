@@ -29,14 +29,7 @@ import {
 import { randomBytes } from './random.js';
 import { responseError, responseReader, type Answer, type HandShakeResponse } from './responses.js';
 import { DEFLATE, REFUSED } from './symbols.js';
-import {
-  checkMade,
-  connectionLost,
-  describeValue,
-  emitSafely,
-  isString,
-  mustBe,
-} from './values.js';
+import { checkMade, connectionLost, describeValue, emitSafely, mustBe } from './values.js';
 
 export type { HandShakeOptions } from './options.js';
 export type { HandShakeResponse } from './responses.js';
@@ -135,8 +128,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
       this.#sent = [[KEY, key]];
       head = exchange._request.join(key);
     } else {
-      const composed = this.shakeHeaders();
-      head = isString(composed) ? composed : await composed;
+      head = await this.shakeHeaders();
       this.#sent = checkHead(head);
     }
     emitSafely(this, 'request', head);
