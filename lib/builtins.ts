@@ -15,13 +15,20 @@ import { EventEmitter } from 'eventemitter3';
 
 // Not imported: `node:process` as a module reads every property, and so opens the standard streams.
 // eslint-disable-next-line no-restricted-globals, @typescript-eslint/unbound-method -- needs no `this`
-const { env, nextTick, versions } = process;
+const { env, nextTick: given, versions } = process;
 
 /** As they were when this was loaded: a test that fakes timers or time means its own, not ours. */
 export const { clearImmediate, clearTimeout, setImmediate, setTimeout } = timers;
-export const { performance } = globalThis;
+export const { performance, queueMicrotask } = globalThis;
 
-export { Buffer, EventEmitter, isAnyArrayBuffer, isUtf8, kMaxLength, nextTick, versions };
+/**
+ * Node's own, also where it was faked before this was loaded, as `fakeTimers` in Jest's
+ * configuration does: what waits for the end of the turn would never be sent.
+ */
+export const nextTick =
+  (given as { clock?: Record<string, typeof given> }).clock?.['_nextTick'] ?? given;
+
+export { Buffer, EventEmitter, isAnyArrayBuffer, isUtf8, kMaxLength, versions };
 
 interface Loaded {
   'node:crypto': typeof Crypto;
@@ -41,8 +48,11 @@ const loaded: Partial<Loaded> = {};
 export const load = <Name extends keyof Loaded>(name: Name): Loaded[Name] =>
   (loaded[name] ??= builtin(name));
 
-/** Whether only what Node documents is to be used: `AIOWEBSOCKET_DOCUMENTED` is set. */
-export const documented = (): boolean => !!env['AIOWEBSOCKET_DOCUMENTED'];
+/**
+ * Whether only what Node documents is to be used: `AIOWEBSOCKET_DOCUMENTED` is set, or this is Deno,
+ * which has what is undocumented, but not as it is in Node.
+ */
+export const documented = (): boolean => !!(env['AIOWEBSOCKET_DOCUMENTED'] ?? versions['deno']);
 
 /** No bytes. */
 export const NOTHING: Buffer = Buffer.alloc(0);

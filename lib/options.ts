@@ -291,7 +291,8 @@ const isOf = (kinds: string, value: unknown): boolean =>
 function typeOf(value: unknown): string {
   if (typeof value !== 'object') return typeof value;
   if (Array.isArray(value)) return 'array';
-  if (value instanceof AbortSignal) return 'AbortSignal';
+  // By what it has: where a DOM has been put in Node's place there are two classes of them.
+  if ((value as AbortSignal | null)?.throwIfAborted) return 'AbortSignal';
   return value && !(Symbol.iterator in value) ? 'object' : '?';
 }
 

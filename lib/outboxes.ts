@@ -136,13 +136,13 @@ function sendPiece(
       !open,
     );
   } else if (isText) requireText(message);
-  if (whole && isIdle(c) && !(message instanceof Blob)) {
+  if (whole && isIdle(c) && !isBlob(message)) {
     return settleFrame(c, writeFrame(c, true, opcode, message, compress));
   }
   // What waits for its turn is copied: the caller may reuse its memory.
   const kept = Buffer.isBuffer(message) ? Buffer.from(message) : message;
   const write = (): void | Promise<void> => {
-    if (!(kept instanceof Blob)) return writeFrame(c, !open, opcode, kept, compress);
+    if (!isBlob(kept)) return writeFrame(c, !open, opcode, kept, compress);
     return kept.arrayBuffer().then((buffer) => {
       const bytes = Buffer.from(buffer);
       if (isText) requireText(bytes);
@@ -222,7 +222,7 @@ async function sendPieces(
     for (let step; (step = await source.next()).done !== true;) {
       const whole = wholeData(step.value);
       if (whole === undefined) throw mustBe('an item', 'a string or bytes', step.value);
-      const piece = whole instanceof Blob ? Buffer.from(await whole.arrayBuffer()) : whole;
+      const piece = isBlob(whole) ? Buffer.from(await whole.arrayBuffer()) : whole;
       checkOpen(c);
       const opcode = begun ? DataFrames.cont : opcodeOf(piece, code);
       if (opcode === DataFrames.text) left = NOTHING;
@@ -248,9 +248,13 @@ function checkOpen(c: Connection): void {
   if (isEnding(c)) throw closedError(c);
 }
 
+/** By its name: where a DOM has been put in Node's place there are two classes of them. */
+const isBlob = (data: unknown): data is Blob =>
+  /^(Blob|File)$/.test(String((data as Partial<Blob> | null)?.[Symbol.toStringTag as never]));
+
 /** Data that is a whole message, or a piece; undefined for anything else, such as an iterable. */
 const wholeData = (data: unknown): Piece | undefined =>
-  isString(data) || data instanceof Blob ? data : bytesOf(data);
+  isString(data) || isBlob(data) ? data : bytesOf(data);
 
 function sourceOf(data: unknown): () => Source {
   const iterable = Object(data) as Record<symbol, (() => Source) | undefined>;
@@ -274,7 +278,7 @@ function requireText(data: Piece): void {
  * @returns what this one leaves
  */
 function textTail(tail: Buffer | undefined, data: Piece, last: boolean): Buffer | undefined {
-  if (!tail || data instanceof Blob || (isString(data) && tail.length === 0)) return tail;
+  if (!tail || isBlob(data) || (isString(data) && tail.length === 0)) return tail;
   const bytes = Buffer.concat([tail, Buffer.from(data)]);
   const valid = checkUtf8(bytes, 0, bytes.length);
   if (valid < 0 || (last && valid < bytes.length)) throw notText();

@@ -125,7 +125,8 @@ let lastRemote: Remote | undefined;
  * white space or control characters
  */
 export function parseUri(uri: string | URL): Remote {
-  const text = uri instanceof URL ? uri.href : uri;
+  // By what it has: where a DOM has been put in Node's place there are two classes of them.
+  const text = (uri as Partial<URL> | undefined)?.searchParams ? (uri as URL).href : uri;
   if (!isString(text)) throw mustBe('uri', 'a string or a URL', text);
   if (text === lastText && lastRemote) return lastRemote;
   const fail = (expected: string): never => {

@@ -2,7 +2,7 @@
  * Small things about values that several layers need.
  * @packageDocumentation
  */
-import { Buffer, isAnyArrayBuffer } from './builtins.js';
+import { Buffer, isAnyArrayBuffer, queueMicrotask } from './builtins.js';
 import {
   ConnectionClosedError,
   ConnectionClosedOK,
