@@ -181,6 +181,19 @@ test('what an object inherits is no option', () => {
   }
 });
 
+test.each([{}, { pingInterval: 5 }])(
+  'nor is what somebody has added to Object.prototype, beside %j',
+  (options) => {
+    const polluted = { headers: 5, protocols: [5], timeout: -1, handShake: Object, ssl: {} };
+    Object.assign(Object.prototype, polluted);
+    try {
+      expect(make(options)).toBeInstanceOf(AioWebSocket);
+    } finally {
+      for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name);
+    }
+  },
+);
+
 test('options are read once: a later change of the object changes nothing', () => {
   const options = { headers: { 'X-A': 'b' }, timeout: 5 };
   class Shown extends AioWebSocket {

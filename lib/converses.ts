@@ -26,7 +26,7 @@ import { forgetPulls, prepareShowing, startShowing } from './inboxes.js';
 import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
-import { checkKinds, checkOptions, NO_OPTIONS, SIGNAL_KINDS } from './options.js';
+import { checkKinds, checkOptions, NO_OPTIONS, ownOf, SIGNAL_KINDS } from './options.js';
 import type { ConverseOptions, HandShakeOptions, TlsOptions, TransportOptions } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
 import { DEFLATE, REFUSED } from './symbols.js';
@@ -114,7 +114,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     c._aws = this as unknown as Audience & CloseHooks;
     const remote = parseUri(uri);
     this.remote = remote;
-    this.options = Object.keys(options).length > 0 ? { ...options } : NO_OPTIONS;
+    this.options = Object.keys(options)[0] ? ownOf(options) : NO_OPTIONS;
     const { ssl, handShake } = this.options;
     if (handShake && !(handShake.prototype as HandShake | undefined)?.shakeResult) {
       throw mustBe('handShake', 'a HandShake class', handShake);

@@ -231,8 +231,12 @@ const numberOptions = (options: NumberOptions): Numbers =>
     ]),
   ) as Numbers;
 
+/** A copy that inherits nothing, not even what somebody has added to `Object.prototype`. */
+export const ownOf = <T extends object>(options?: T): T =>
+  Object.setPrototypeOf({ ...options }, null) as T;
+
 /** Of those who have been given none. */
-export const NO_OPTIONS: object = Object.freeze({});
+export const NO_OPTIONS: object = Object.freeze(ownOf());
 
 /** What each option must be, in words or as a range; what has neither is checked elsewhere. */
 type Kinds = Readonly<Record<string, string | Range | undefined>>;
@@ -319,7 +323,7 @@ function checkValue(name: string, kind: string | Range, value: unknown): void {
 export function checkKinds<T extends object>(options: T, known: Kinds, where = ''): T {
   if (options === NO_OPTIONS) return options;
   if (typeOf(options) !== 'object') throw mustBe('options', 'an object', options);
-  const own: T = { ...options };
+  const own = ownOf(options);
   for (const [name, value] of Object.entries(own as Record<string, unknown>)) {
     if (!Object.hasOwn(known, name)) {
       const names = Object.keys(known).sort().join(', ');
@@ -341,5 +345,5 @@ export function checkOptions(options: NumberOptions & HandShakeOptions, kinds = 
   const { compression } = own;
   if (compression) checkKinds(Object(compression) as object, COMPRESSION_KINDS, 'compression.');
   const given = Object.keys(own).some((name) => name in NUMBERS);
-  return given ? numberOptions(own) : (defaults ??= numberOptions({}));
+  return given ? numberOptions(own) : (defaults ??= numberOptions(NO_OPTIONS));
 }
