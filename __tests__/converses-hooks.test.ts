@@ -2,8 +2,10 @@
 import {
   AioWebSocket,
   ConnectionClosed,
+  HandShake,
   SocketState,
   type CloseInfo,
+  type HandShakeResponse,
   type Remote,
 } from 'aiowebsocket';
 import {
@@ -16,6 +18,7 @@ import {
   type Peer,
   type PeerOptions,
 } from './helpers/peer.js';
+import { wsServer } from './helpers/ws-server.js';
 
 /** Notes each hook, and does what a test puts in. */
 class Hooked extends AioWebSocket {
@@ -538,4 +541,56 @@ describe('error', () => {
       expect(aws.told.at(-1)).toMatch(/^close /);
     },
   );
+});
+
+describe('an abort', () => {
+  test('before it begins is heard, though beforeOpen() never ends', async () => {
+    class Hanging extends AioWebSocket {
+      protected override beforeOpen(): Promise<void> {
+        return new Promise(() => undefined);
+      }
+    }
+
+    const opening = new Hanging('ws://127.0.0.1:1').createConnection({
+      signal: AbortSignal.abort('too late'),
+    });
+
+    await expect(opening).rejects.toBe('too late');
+  });
+
+  test('by a listener of `handshake`: afterOpen() is not asked', async () => {
+    const { uri } = await wsServer();
+    const controller = new AbortController();
+    const afterOpen = jest.fn();
+    class Own extends AioWebSocket {
+      protected override afterOpen = afterOpen;
+    }
+    const aws = new Own(uri);
+    aws.on('handshake', () => {
+      controller.abort('enough');
+    });
+
+    await expect(aws.createConnection({ signal: controller.signal })).rejects.toBe('enough');
+
+    expect(afterOpen).not.toHaveBeenCalled();
+  });
+
+  test('by shakeResult(): nobody is told of a handshake', async () => {
+    const { uri } = await wsServer();
+    const controller = new AbortController();
+    class Aborting extends HandShake {
+      override async shakeResult(): Promise<HandShakeResponse> {
+        const response = await super.shakeResult();
+        controller.abort('enough');
+        return response;
+      }
+    }
+    const aws = new AioWebSocket(uri, { handShake: Aborting });
+    const told = jest.fn();
+    aws.on('handshake', told);
+
+    await expect(aws.createConnection({ signal: controller.signal })).rejects.toBe('enough');
+
+    expect(told).not.toHaveBeenCalled();
+  });
 });

@@ -5,6 +5,7 @@ import {
   DataFrames,
   FrameError,
   Frames,
+  SocketState,
   type ByteSink,
 } from 'aiowebsocket';
 import { once } from 'node:events';
@@ -495,5 +496,44 @@ describe('a codec that refuses a message', () => {
 
     expect(await aws.closed).toMatchObject({ error: { code: 'ERR_FRAME_SOURCE' } });
     expect((await peer.closeFrame()).payload.readUInt16BE()).toBe(1011);
+  });
+});
+
+describe('a Blob whose bytes come late', () => {
+  class SlowBlob extends Blob {
+    give!: () => void;
+    readonly given = new Promise<void>((resolve) => (this.give = resolve));
+    override async arrayBuffer(): Promise<ArrayBuffer> {
+      await this.given;
+      return super.arrayBuffer();
+    }
+  }
+
+  test.each(['alone', 'in pieces'])('%s, is not sent behind our Close frame', async (how) => {
+    const { aws, converse, peer } = await open();
+    const blob = new SlowBlob(['late']);
+    const sent = converse.send(how === 'alone' ? blob : [blob]);
+
+    peer.send(close(1000));
+    await peer.closeFrame();
+    blob.give();
+
+    await expect(sent).rejects.toMatchObject({ code: 'ERR_CLOSED_OK' });
+    await aws.closed;
+    expect(peer.frames.map(({ opcode }) => opcode)).toEqual([Opcode.close]);
+  });
+
+  test.each(['alone', 'in pieces'])('%s, ends nothing where nobody waits for it', async (how) => {
+    const { aws, converse } = await open();
+    const blob = new SlowBlob(['late']);
+    void converse.send(how === 'alone' ? blob : [blob]);
+
+    aws.terminate();
+    await aws.closed;
+    blob.give();
+
+    // Unhandled rejections are told behind a turn, and fail the test.
+    for (let i = 0; i < 3; i++) await new Promise(setImmediate);
+    expect(converse.state).toBe(SocketState.closed);
   });
 });

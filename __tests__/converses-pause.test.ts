@@ -199,3 +199,21 @@ test('pause() and resume() after the end do nothing', async () => {
 
   expect(aws.transport?.destroyed).toBe(true);
 });
+
+test('a broken frame that waited behind pause() fails the connection when it is read', async () => {
+  const { aws, converse, peer } = await open();
+  const errors: Error[] = [];
+  aws.on('error', (error) => errors.push(error));
+  const seen = pausedBehindEach(aws);
+
+  peer.send(text('one'), Buffer.from('8300', 'hex'));
+  await eventually({ converse }, () => seen.length === 1);
+  await turns();
+  expect(errors).toEqual([]);
+  converse.resume();
+
+  const { payload } = await peer.closeFrame();
+  expect(payload.readUInt16BE()).toBe(1002);
+  await aws.closed;
+  expect(errors).toMatchObject([{ code: 'ERR_FRAME_PROTOCOL' }]);
+});

@@ -1,6 +1,6 @@
 /** Feeding, pausing, reading by hand, and messages in pieces. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { FrameError, type Extension, type Frames } from 'aiowebsocket';
+import { FrameError, Frames, type Extension } from 'aiowebsocket';
 import { binary, close, codec, cont, feedIn, frame, note, ping, text } from './helpers/frames.js';
 
 describe('feed', () => {
@@ -443,4 +443,11 @@ describe('divert', () => {
     expect(log).toEqual([]);
     expect(told).toEqual([['message', 'a', false]]);
   });
+});
+
+test('read() behind stop() has nothing to wait for', async () => {
+  const frames = new Frames();
+  frames.stop();
+
+  await expect(frames.read()).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' });
 });

@@ -255,3 +255,14 @@ test('a body is told after the whole of it came in many turns', async () => {
 
   expect(String(error.body)).toBe('abc'.repeat(10));
 });
+
+test("a chunk's size that does not end is not waited for", async () => {
+  const begun = performance.now();
+
+  const error = await refusal((socket) =>
+    socket.resume().write(head('404 Not Found', 'Transfer-Encoding: chunked') + '1'.repeat(2000)),
+  );
+
+  expect(error.body).toHaveLength(0);
+  expect(performance.now() - begun).toBeLessThan(1500);
+});
