@@ -155,6 +155,9 @@ export const workloads = [
   opened('w6-warm', 'opening 1,000 connections at once, after 10,000', {
     ...{ scenario: 'open-at-once', before: 10_000 },
   }),
+  opened('w6-warm-serial', 'opening 1,000 connections, one by one, after 10,000', {
+    ...{ scenario: 'open-serially', before: 10_000 },
+  }),
   received('w7-receive', 'text', 1_024, {
     ...{ title: 'permessage-deflate with context, 1 KiB JSON: receive only', path: '/json-source' },
     ...{ ...json, every: 64, quick: true },
