@@ -430,7 +430,7 @@ describe('afterClose', () => {
       afterClose: async (info) => {
         seen = info;
         state = aws.state;
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await new Promise(setImmediate);
         aws.told.push('cleaned up');
       },
     });

@@ -194,6 +194,22 @@ test.each([{}, { pingInterval: 5 }])(
   },
 );
 
+test('nor is it one of compression', () => {
+  const remote = parseUri('ws://a/');
+  const offer = (): string =>
+    /^Sec-WebSocket-Extensions: (.*)\r$/m.exec(
+      new HandShake(remote, new MemoryTransport(), { compression: true }).shakeHeaders() as string,
+    )![1]!;
+  const expected = offer();
+  const polluted = { serverMaxWindowBits: 9, clientNoContextTakeover: true };
+  Object.assign(Object.prototype, polluted);
+  try {
+    expect(offer()).toBe(expected);
+  } finally {
+    for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name);
+  }
+});
+
 test('options are read once: a later change of the object changes nothing', () => {
   const options = { headers: { 'X-A': 'b' }, timeout: 5 };
   class Shown extends AioWebSocket {

@@ -7,6 +7,7 @@ import { Buffer, documented, kMaxLength, load, NOTHING } from './builtins.js';
 import { StatusCodes } from './enumerations.js';
 import { FrameError } from './exceptions.js';
 import { MOST_BITS, type CompressionOptions, type DeflateParameters } from './negotiations.js';
+import { ownOf } from './options.js';
 import type { Extension } from './parts.js';
 
 /** Ends each compressed message, and is left out on the wire (RFC 7692 section 7.2.1). */
@@ -193,7 +194,7 @@ export class Deflate implements Extension {
   constructor(parameters: DeflateParameters, options: CompressionOptions | undefined) {
     this._parameters = parameters;
     this._options = options;
-    const { threshold } = { ...options };
+    const { threshold } = ownOf(options);
     this._threshold = threshold ?? (parameters._client._forgets ? 1024 : 0);
   }
 
@@ -263,7 +264,7 @@ export class Deflate implements Extension {
 
   _makeDeflater(): Codec {
     const { createDeflateRaw, deflateRawSync } = load('node:zlib');
-    const { level = -1, memLevel = 8 } = { ...this._options };
+    const { level = -1, memLevel = 8 } = ownOf(this._options);
     // zlib's raw deflate has no window of 256 bytes; with one of 512 it looks back 250 at the most.
     const windowBits = Math.max(9, this._parameters._client._bits ?? MOST_BITS);
     const settings = { windowBits, level, memLevel, finishFlush: SYNC_FLUSH };

@@ -4,7 +4,7 @@
  */
 import { Buffer } from './builtins.js';
 import { EXTENSIONS, offerOf, parseOffers, SEC, type CompressionOptions } from './negotiations.js';
-import type { HandShakeOptions, HeaderFields, UnionFields } from './options.js';
+import { ownOf, type HandShakeOptions, type HeaderFields, type UnionFields } from './options.js';
 import type { HeaderField, HeaderList, Remote } from './parts.js';
 import { authority, isString, mustBe, trimField, wrongType, wrongValue } from './values.js';
 
@@ -97,7 +97,7 @@ export function requestFields(
   // RFC 7617 section 2, with the UTF-8 that section 2.1 recommends.
   if (userinfo) add('Authorization', `Basic ${Buffer.from(userinfo).toString('base64')}`);
   if (protocols?.length) add(PROTOCOL, protocols.join(', '));
-  if (compression) add(EXTENSIONS, offerOf({ ...(compression as CompressionOptions) }));
+  if (compression) add(EXTENSIONS, offerOf(ownOf(compression as CompressionOptions)));
   return { fields: unionHeader ? union(fields, unionHeader, 'unionHeader') : fields };
 }
 
