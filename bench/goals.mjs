@@ -73,6 +73,8 @@ export const goals = {
   'w7-echo': [cpu(4, 8), rate],
   w8: idle,
   'w8-deflate': idle,
+  'w8-rested': idle,
+  'w8-deflate-rested': idle,
   w9: [
     { figure: 'importTime', over: 'ws', floor: 2, target: 2.5 },
     { figure: 'bundle', floor: 30, target: 25 },

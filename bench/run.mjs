@@ -98,7 +98,7 @@ async function runPeer(peer, workload, server, options) {
       : nodeCommand(peer, workload, url, options);
   const output = await runClient(command, args, {
     env: { ...server.env, ...peer.env },
-    timeout: PATIENCE + timing.warmup + timing.duration,
+    timeout: PATIENCE + timing.warmup + timing.duration + workload.rest,
   });
   return JSON.parse(output);
 }

@@ -16,6 +16,7 @@
  * @property {number} every how many messages the clock is looked at
  * @property {number} connections
  * @property {number} before connections that are opened before any is measured
+ * @property {number} rest milliseconds for which nothing is done before memory is looked at
  * @property {number} total bytes of all messages, where that is what ends it
  * @property {boolean} tls
  * @property {boolean} deflate whether the client offers permessage-deflate
@@ -34,6 +35,7 @@ const defaults = {
   every: 256,
   connections: 1,
   before: 1_000,
+  rest: 0,
   total: 0,
   stretch: 1,
   tls: false,
@@ -126,6 +128,8 @@ const idle = (id, title, rest) =>
     ...rest,
   });
 
+/** As long as a keepalive ping every 30 s and V8's own clock, which gives memory back, need. */
+const rest = 40_000;
 const json = /** @type {const} */ ({ kind: 'json', size: 1_024, deflate: true });
 const tls = { tls: true };
 
@@ -169,6 +173,10 @@ export const workloads = [
   idle('w8', '5,000 idle connections', { path: '/echo' }),
   idle('w8-deflate', '5,000 idle connections, compression negotiated', {
     ...{ path: '/json-echo', deflate: true },
+  }),
+  idle('w8-rested', '5,000 connections that have been idle for 40 s', { path: '/echo', rest }),
+  idle('w8-deflate-rested', '5,000 connections with compression, idle for 40 s', {
+    ...{ path: '/json-echo', deflate: true, rest },
   }),
   workload('w9', 'footprint', {
     ...{ scenario: 'footprint', path: '/', unit: 'package' },

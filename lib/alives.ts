@@ -13,7 +13,7 @@ import type { ControlData } from './parts.js';
 import { Fifo } from './queues.js';
 import { randomBytes } from './random.js';
 import { Alarm } from './timers.js';
-import { controlPayload, promiseTry, throwLater } from './values.js';
+import { controlPayload, noop, promiseTry, throwLater } from './values.js';
 
 /** Milliseconds from one look at bytes that wait to be sent to the next. */
 const WRITING_CHECK = 1000;
@@ -96,7 +96,7 @@ function checkSilence(c: Connection): void {
   if (fails('read', c._lastHeard) || (c._pingTaken > 0 && fails('pong', c._pingTaken))) return;
   if (c._pingTaken === 0 && time >= due(c._numbers.pingInterval, c._lastHeard)) {
     c._pingTaken = -1;
-    void sendPing(c, newPayload(), true);
+    sendPing(c, newPayload());
   }
   if (c._pingTaken < 0 && buffered(c) === 0) c._pingTaken = time;
   scheduleCheck(c, time);
@@ -152,31 +152,36 @@ const newPayload = (): Buffer => randomBytes(4);
 
 const keyOf = (payload: Buffer): string => payload.toString('latin1');
 
-/** @param isKeepalive whether silence asked for it, and nobody waits for its pong */
-function sendPing(c: Connection, payload: Buffer, isKeepalive = false): Promise<number> {
+/** Without `_resolve` it is silence that asked for it, and nobody waits for its pong. */
+function sendPing(
+  c: Connection,
+  payload: Buffer,
+  _resolve: Ping['_resolve'] = noop,
+  _reject: Ping['_reject'] = noop,
+): void {
   c._frames.write(true, ControlFrames.ping, payload);
-  const _sentAt = performance.now();
-  return quietly(
-    new Promise((_resolve, _reject) => {
-      const ping = { _key: keyOf(payload), _sentAt, _resolve, _reject };
-      const pings: Pings = (c._pings ??= { _list: new Fifo(), _newest: new Map() });
-      const { _list: list, _newest: newest, _keepalive: keepalive } = pings;
-      if (isKeepalive) {
-        // A peer that sends data and never answers pings must not make them pile up.
-        if (keepalive) {
-          list._remove(keepalive);
-          newest.delete(keepalive._key);
-        }
-        pings._keepalive = ping;
-      }
-      list._push(ping);
-      newest.set(ping._key, ping);
-      if (list._size > MOST_PINGS) {
-        const message = `no pong came for this ping, nor for ${MOST_PINGS} after it`;
-        takePing(pings)._reject(new TimeoutError(message, 'pong', 'open'));
-      }
-    }),
-  );
+  const ping = { _key: keyOf(payload), _sentAt: performance.now(), _resolve, _reject };
+  const pings: Pings = (c._pings ??= { _list: new Fifo(), _newest: new Map() });
+  const { _list: list, _newest: newest, _keepalive: keepalive } = pings;
+  if (_resolve === noop) {
+    // A peer that sends data and never answers pings must not make them pile up.
+    if (keepalive) {
+      list._remove(keepalive);
+      newest.delete(keepalive._key);
+    }
+    pings._keepalive = ping;
+  }
+  list._push(ping);
+  newest.set(ping._key, ping);
+  if (list._size > MOST_PINGS) {
+    takePing(pings)._reject(
+      new TimeoutError(
+        `no pong came for this ping, nor for ${MOST_PINGS} after it`,
+        'pong',
+        'open',
+      ),
+    );
+  }
 }
 
 /** Takes the oldest. */
@@ -200,7 +205,9 @@ export function sendControl<T>(
 
 /** Sends one ping; resolves with the milliseconds until its pong. */
 export function ping(c: Connection, data?: ControlData): Promise<number> {
-  return sendControl(c, data, (payload) => sendPing(c, payload));
+  return sendControl(c, data, (payload) =>
+    quietly(new Promise((resolve, reject) => sendPing(c, payload, resolve, reject))),
+  );
 }
 
 /** A pong answers its ping, and those before it (RFC 6455 section 5.5.3). */
@@ -213,6 +220,8 @@ export function pongReceived(c: Connection, payload: Buffer): void {
       last = takePing(c._pings);
       last._resolve(time - last._sentAt);
     }
+    // Most of the time no ping waits: an idle connection is not to keep room for any.
+    if (!c._pings._list._size) c._pings = undefined;
   }
   emitAll(c, 'pong', payload, last && time - last._sentAt);
 }

@@ -23,6 +23,17 @@ async function settledMemory() {
 }
 
 /**
+ * RSS is what the operating system sees at that moment: nobody collects garbage for it.
+ *
+ * @param {number} milliseconds
+ */
+async function restedMemory(milliseconds) {
+  await sleep(milliseconds);
+  const rss = process.memoryUsage.rss();
+  return { ...(await settledMemory()), rss };
+}
+
+/**
  * What a connection takes on which nothing happens.
  *
  * @param {Setting} setting
@@ -39,7 +50,8 @@ export async function idle({ workload, open }) {
   await openBatch();
   const before = await settledMemory();
   for (let i = 0; i < workload.connections; i += BATCH) await openBatch();
-  const after = await settledMemory();
+  const settled = await settledMemory();
+  const after = workload.rest > 0 ? await restedMemory(workload.rest) : settled;
   const perConnection = (/** @type {number} */ bytes) => bytes / KIB / workload.connections;
   return {
     rss: perConnection(after.rss - before.rss),
