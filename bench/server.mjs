@@ -5,6 +5,7 @@
  *   /source?kind=text&size=64    messages without end, once the client has sent one
  *   /sink                        counts; answers `done` with how many messages came before it
  *   /json-source, /json-echo     compressed JSON: without end; one for each message that came
+ *   /json-idle                   compression is agreed on; nothing but pings is to come
  *
  * Started by fork(), it tells its ports by IPC, and ends with the process that started it.
  */
@@ -39,16 +40,23 @@ function loopOf(name, make) {
   return loop;
 }
 
+/**
+ * @param {Socket} socket
+ * @returns {ChunkReader}
+ */
+function echo(socket) {
+  const frames = new ClientFrames();
+  return (chunk) => {
+    const reply = frames.echo(chunk);
+    if (frames.closed) socket.end(reply);
+    else if (!socket.write(reply)) holdReading(socket);
+  };
+}
+
 /** @type {Record<string, (socket: Socket, url: URL) => ChunkReader>} */
 const modes = {
-  '/echo': (socket) => {
-    const frames = new ClientFrames();
-    return (chunk) => {
-      const reply = frames.echo(chunk);
-      if (frames.closed) socket.end(reply);
-      else if (!socket.write(reply)) holdReading(socket);
-    };
-  },
+  '/echo': echo,
+  '/json-idle': echo,
 
   '/source': (socket, { search, searchParams }) => {
     const kind = /** @type {import('./payloads.mjs').Kind} */ (searchParams.get('kind'));

@@ -176,7 +176,7 @@ export const workloads = [
   }),
   idle('w8-rested', '5,000 connections that have been idle for 40 s', { path: '/echo', rest }),
   idle('w8-deflate-rested', '5,000 connections with compression, idle for 40 s', {
-    ...{ path: '/json-echo', deflate: true, rest },
+    ...{ path: '/json-idle', deflate: true, rest },
   }),
   workload('w9', 'footprint', {
     ...{ scenario: 'footprint', path: '/', unit: 'package' },
