@@ -8,6 +8,7 @@ import { slabsLeft } from 'aiowebsocket/masks';
 import { SLABS } from 'aiowebsocket/wasm';
 import { atEnd } from './helpers/cleanup.js';
 import {
+  close,
   eventually,
   listen,
   open,
@@ -119,6 +120,40 @@ test.each(['waits', 'is sent'])(
     expect(aws.bufferedAmount).toBe(0);
   },
 );
+
+testWithRequests.each(['reset', 'closed'])(
+  'what a server says before its connection is %s reaches a client that is sending',
+  async (how) => {
+    const { aws, converse, peer } = await opened();
+    const errors: Error[] = [];
+    aws.on('error', (error) => errors.push(error));
+    const received = converse.receive();
+
+    // All of it is there before the client can have read any.
+    peer.send(text('last words'), close(1008, 'policy'));
+    if (how === 'reset') peer.socket.resetAndDestroy();
+    else peer.socket.destroy();
+    const sent = [converse.send('into the void'), converse.send(message(1)), converse.send('more')];
+
+    expect(await received).toBe('last words');
+    expect(await aws.closed).toMatchObject({ code: 1008, reason: 'policy', initiatedBy: 'remote' });
+    expect(errors).toEqual([]);
+    await Promise.allSettled(sent);
+    expect(aws.bufferedAmount).toBe(0);
+  },
+);
+
+test('a server that goes without a word is told of by an error, not by silence, when something is sent', async () => {
+  const { aws, converse, peer } = await opened();
+  peer.socket.resetAndDestroy();
+
+  void converse.send('into the void');
+
+  expect(await aws.closed).toMatchObject({
+    code: 1006,
+    error: { name: 'ConnectionError', phase: 'open' },
+  });
+});
 
 test('those who wait for room are told when the kernel takes all at once', async () => {
   const { aws, converse } = await opened({ highWaterMark: 10 });

@@ -14,8 +14,8 @@ const WINDOW = 1024;
  * A window of bytes is a WINDOW for each message in the one before and one more, up to 8 of them.
  */
 const MAX_WINDOWS = 8;
-/** Bytes above which a message is copied by itself: a window for fewer than four does not pay. */
-const MAX_WINDOWED = WINDOW / 4;
+/** Bytes above which one is copied by itself: a WINDOW for fewer than four does not pay. */
+const MAX_WINDOWED = 256;
 /** From here on Node decodes UTF-8 faster than we do. */
 const FAST_NODE = 24;
 

@@ -3,7 +3,6 @@
  * @packageDocumentation
  */
 import { Buffer } from './builtins.js';
-import { randomWord } from './random.js';
 import { noop } from './values.js';
 import { SLAB_SIZE, SLABS, wasm, type Wasm } from './wasm.js';
 
@@ -22,7 +21,7 @@ export interface Slab {
 }
 
 /** A masking key, fresh for every frame (RFC 6455 section 10.3), little-endian. */
-export const maskingKey = randomWord;
+export { randomWord as maskingKey } from './random.js';
 
 /** Masks or unmasks `length` bytes of `data` from `at`, in place, without WebAssembly. */
 export function maskBytes(data: Uint8Array, at: number, length: number, key: number): void {

@@ -6,17 +6,17 @@ import { Buffer, nextTick } from './builtins.js';
 import { fillSlab, maskingKey, maskSlab, slabsLeft, takeSlab, type Slab } from './masks.js';
 import type { ByteSink } from './parts.js';
 import { writeUtf8 } from './utf8.js';
-import { SLAB_SIZE, SLABS } from './wasm.js';
+import { SLAB_SIZE } from './wasm.js';
 import { copyOf, noop } from './values.js';
 
 /** Bytes packed from which on they are written without waiting for the end of the turn. */
 const FLUSH_SIZE = 32_768;
 /** Most payload bytes in one slab; a multiple of 4, so that the masking key stays in step. */
 const MAX_SLAB_PAYLOAD = SLAB_SIZE - 16;
-/** Slabs that stay in the pool for other connections, however slow the kernel is. */
-const SPARE_SLABS = SLABS / 4;
+/** Of all SLABS those that stay for other connections, however slow the kernel is. */
+const SPARE_SLABS = 4;
 /** A string of so many UTF-16 units fits into a slab whatever its UTF-8 length turns out to be. */
-const LONGEST_DIRECT_STRING = Math.floor(MAX_SLAB_PAYLOAD / 3);
+const LONGEST_DIRECT_STRING = (MAX_SLAB_PAYLOAD / 3) | 0;
 /** UTF-16 units up to which texts are joined: above, copying costs more than it saves. */
 const LONGEST_JOINED_STRING = 160;
 /** So many texts are written one by one after joined ones turned out not to be ASCII. */
