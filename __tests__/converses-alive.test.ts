@@ -355,6 +355,19 @@ describe('no false alarm', () => {
     expect(aws.state).toBe(1);
   });
 
+  test('when our own event loop was busy for longer than pongTimeout, and the pong comes after it', async () => {
+    const { aws, peer } = await open({ pingInterval: 50, pongTimeout: 500, readTimeout: 0 });
+    await peer.until(() => peer.payloads(Opcode.ping).length === 1);
+
+    block(600);
+    await pass(20);
+    const answered = new Promise((resolve) => aws.once('pong', resolve));
+    peer.send(pong(peer.frames[0]?.payload));
+    await Promise.race([answered, aws.closed]);
+
+    expect(aws.state).toBe(SocketState.opened);
+  });
+
   test.each([
     ['a listener was', () => undefined],
     ['a listener was, and then paused reading', (aws: AioWebSocket) => aws.pause()],

@@ -68,6 +68,25 @@ test('bufferedAmount counts what was sent in this turn, and is 0 once it is take
   expect(aws.bufferedAmount).toBe(0);
 });
 
+test('drain is told where somebody waited, and not again for what the kernel takes later', async () => {
+  const pair = await open({ highWaterMark: MARK });
+  const { aws, converse, peer } = pair;
+  const drains = jest.fn();
+  aws.on('drain', drains);
+  const { sent } = await choke(pair);
+  peer.socket.resume();
+  await Promise.all(sent);
+  await eventually(pair, () => aws.bufferedAmount === 0);
+
+  expect(drains).toHaveBeenCalled();
+  drains.mockClear();
+
+  await converse.send('small');
+  await peer.until(() => peer.messages.length === sent.length + 1);
+
+  expect(drains).not.toHaveBeenCalled();
+});
+
 test('above it send() waits until the peer reads, then drain is emitted', async () => {
   const pair = await open({ highWaterMark: MARK });
   const { aws, converse, peer } = pair;

@@ -237,6 +237,7 @@ describe('with a server that does not go along', () => {
     expect(info.error?.message).toMatch(/100 ms \(closeTimeout\)/);
     expect(info).toMatchObject({ code: 1006, reason: '', wasClean: false, initiatedBy: 'local' });
     expect(told).toEqual([info.error, 1006]);
+    await expect(pair.converse.receive()).rejects.toMatchObject({ closeCode: 1006, reason: '' });
     await pair.peer.until(() => pair.peer.ended);
   });
 

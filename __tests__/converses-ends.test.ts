@@ -390,3 +390,13 @@ test('all that waited to be sent or answered ends with one and the same error', 
   expect(errors[0]).toBeInstanceOf(ConnectionClosedError);
   expect(new Set(errors).size).toBe(1);
 });
+
+test('what is sent behind an end of our own side goes nowhere, and breaks nothing', async () => {
+  const { aws, converse, peer } = await open();
+  aws.transport?.end();
+
+  await converse.send('too late');
+
+  expect((await aws.closed).error).toMatchObject({ code: 'ERR_CONNECTION_LOST' });
+  expect(peer.messages).toEqual([]);
+});

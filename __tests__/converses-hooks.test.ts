@@ -201,35 +201,45 @@ describe('afterOpen', () => {
     expect(pulled).toEqual(Array.from({ length: 1000 }, (_, i) => `${i}`));
   });
 
-  test.each(['before it', 'once it is open'])(
-    'that pulls to log in keeps no queue for who listens, from %s on',
-    async (when) => {
-      const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-      const server = await listen();
-      const aws = ended(new Quiet(server.uri));
-      let seen = 0;
-      const listens = (): unknown => aws.on('message', () => seen++);
-      aws.whenOpen = async () => {
-        expect(await aws.manipulator.receive()).toBe('login:');
-      };
-      if (when === 'before it') listens();
-      const [peer] = await Promise.all([
-        server.accept().then((one) => {
-          one.send(text('login:'));
-          return one;
-        }),
-        aws.createConnection(),
-      ]);
-      if (when !== 'before it') listens();
+  const byReceive = async (aws: AioWebSocket): Promise<void> => {
+    expect(await aws.manipulator.receive()).toBe('login:');
+  };
+  const byLoop = async (aws: AioWebSocket): Promise<void> => {
+    for await (const message of aws.manipulator) {
+      expect(message).toBe('login:');
+      break;
+    }
+  };
 
-      peer.send(...Array.from({ length: 1000 }, () => text('news')));
-      await eventually({ converse: aws.manipulator }, () => seen >= 1000);
+  test.each([
+    ['receive()', 'before it', byReceive],
+    ['receive()', 'once it is open', byReceive],
+    ['a loop that it leaves', 'before it', byLoop],
+    ['a loop that it leaves', 'once it is open', byLoop],
+  ])('that logs in by %s keeps no queue for who listens, from %s on', async (_how, when, logIn) => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const server = await listen();
+    const aws = ended(new Quiet(server.uri));
+    let seen = 0;
+    const listens = (): unknown => aws.on('message', () => seen++);
+    aws.whenOpen = () => logIn(aws);
+    if (when === 'before it') listens();
+    const [peer] = await Promise.all([
+      server.accept().then((one) => {
+        one.send(text('login:'));
+        return one;
+      }),
+      aws.createConnection(),
+    ]);
+    if (when !== 'before it') listens();
 
-      expect(aws.manipulator.queueSize).toBe(0);
-      expect(warn).not.toHaveBeenCalled();
-      warn.mockRestore();
-    },
-  );
+    peer.send(...Array.from({ length: 1000 }, () => text('news')));
+    await eventually({ converse: aws.manipulator }, () => seen >= 1000);
+
+    expect(aws.manipulator.queueSize).toBe(0);
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+  });
 
   test('a message pulled within open is shown to listeners all the same', async () => {
     const glued = Buffer.concat([text('one'), text('two')]);

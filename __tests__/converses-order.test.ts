@@ -217,6 +217,30 @@ describe('an iterable', () => {
     expect(ended).toBe(true);
     expect((await aws.closed).error).toMatchObject({ closeCode: 1011 });
   });
+
+  test.each([
+    ['an item', [Buffer.of(0x61), Buffer.of(0xff)]],
+    ['a character that its end cuts off', [Buffer.of(0x61), Buffer.of(0xc3)]],
+  ])('of text that is not UTF-8, for %s, fails the connection with 1011', async (_what, items) => {
+    const { aws, converse, peer } = await open();
+
+    const sent = converse.send(items, { code: DataFrames.text });
+
+    await expect(sent).rejects.toMatchObject({ code: 'ERR_FRAME_SOURCE', closeCode: 1011 });
+    await peer.closeFrame();
+    expect(peer.messages).toEqual([]);
+    peer.socket.end();
+    expect((await aws.closed).code).toBe(1006);
+  });
+
+  test('of text may cut characters between its items', async () => {
+    const { converse, peer } = await open();
+
+    await converse.send([Buffer.of(0xc3), Buffer.of(0xbc)], { code: DataFrames.text });
+    await peer.until(() => peer.messages.length === 1);
+
+    expect(peer.messages[0]?.toString()).toBe('ü');
+  });
 });
 
 describe('a Close from the peer', () => {

@@ -374,6 +374,17 @@ describe('createConnection() that nobody awaits', () => {
     },
   );
 
+  test('ends the process also where a hook has failed as if it had been ended', async () => {
+    const script = `
+      aws.beforeOpen = () => { throw new lib.InvalidStateError('not now'); };
+      aws.createConnection();`;
+
+    const { code, stderr } = await runChild(script, await nowhere());
+
+    expect(stderr).toContain('InvalidStateError: not now');
+    expect(code).toBe(1);
+  });
+
   test('ends the process by its rejection where nobody does', async () => {
     const uri = await nowhere();
 

@@ -358,6 +358,18 @@ describe('fin', () => {
     expect(aws.bufferedAmount).toBe(0);
   });
 
+  test('messages that wait until the one in pieces is whole are rejected where the connection ends first', async () => {
+    const { aws, converse, peer } = await open();
+
+    await converse.send('one ', { fin: false });
+    const others = [converse.send('other'), converse.send(Buffer.from('bytes'))];
+    peer.socket.resetAndDestroy();
+
+    const { error } = await aws.closed;
+    expect(error).toBeInstanceOf(Error);
+    for (const other of others) await expect(other).rejects.toBe(error);
+  });
+
   test('characters may be cut between pieces of text', async () => {
     const { converse, peer } = await open();
     const [a, b] = [Buffer.from('ü').subarray(0, 1), Buffer.from('ü').subarray(1)];

@@ -318,9 +318,9 @@ describe('read', () => {
   });
 
   test.each([
-    ['the peer closes', close(4000, 'over')],
-    ['the peer breaks the protocol', frame({ opcode: 7 })],
-  ])('does not wait for ever when %s', async (_what, wire) => {
+    ['the peer closes', close(4000, 'over'), { closeCode: 4000, reason: 'over' }],
+    ['the peer breaks the protocol', frame({ opcode: 7 }), { code: 'ERR_FRAME_PROTOCOL' }],
+  ])('does not wait for ever when %s', async (_what, wire, error) => {
     const frames = codec();
     frames.feed(text('a'));
     const waiting = [frames.read(), frames.read()] as const;
@@ -339,6 +339,7 @@ describe('read', () => {
       new Promise((resolve) => setImmediate(resolve, 'still waiting')),
     ]);
     expect(settled).toBe('rejected');
+    for (const read of [waiting[1], frames.read()]) await expect(read).rejects.toMatchObject(error);
   });
 });
 

@@ -181,6 +181,20 @@ describe('other hooks of HandShake', () => {
     expect(error).toMatchObject({ message: 'never', status: 101 });
   });
 
+  test('verifyStatus replaced: an error of its own is passed on as it is', async () => {
+    class Strict extends HandShake {
+      protected override verifyStatus(): void {
+        throw new RangeError('never');
+      }
+    }
+    const { server } = await opening();
+
+    const error = await failure(new AioWebSocket(server.url, { handShake: Strict }), RangeError);
+
+    expect(error.message).toBe('never');
+    expect(error).not.toHaveProperty('body');
+  });
+
   test('verifyUpgrade, verifyAccept, selectSubprotocol, selectExtensions: each alone', async () => {
     class Trusting extends HandShake {
       protected override verifyUpgrade(): void {}
@@ -313,6 +327,26 @@ describe('a transport of its own', () => {
     const aws = await new Slow(server.url).createConnection();
 
     expect(aws.remoteAddress).toMatchObject({ address: '127.0.0.1', port: server.port });
+    aws.terminate();
+    await aws.closed;
+  });
+
+  test('may have been read and paused before', async () => {
+    const server = await RawServer.listen(async (socket) => {
+      await shakeHands(socket);
+      socket.write(text('hello'));
+    });
+    class Paused extends AioWebSocket {
+      protected override async openTransport({ port, host }: Remote): Promise<Duplex> {
+        const socket = connectSocket(port, host);
+        await once(socket, 'connect');
+        return socket.resume().pause();
+      }
+    }
+
+    const aws = await new Paused(server.url).createConnection();
+
+    expect(await aws.manipulator.receive()).toBe('hello');
     aws.terminate();
     await aws.closed;
   });
@@ -478,6 +512,21 @@ describe("a Converse of one's own", () => {
     expect(() => new Converse(aws.transport!, { nonsense: 1 } as never)).toThrow(/nonsense/);
     aws.terminate();
     await aws.closed;
+  });
+
+  test('goes by its own options, not by those of the connection', async () => {
+    const { server } = await opening();
+    class Hasty extends AioWebSocket {
+      protected override makeConverse(transport: Duplex, parts: ConverseParts): Converse {
+        return new Converse(transport, { ...this.options, closeTimeout: 50 }, parts);
+      }
+    }
+    const aws = await new Hasty(server.url, { closeTimeout: 60_000 }).createConnection();
+
+    const { error } = await aws.closeConnection();
+
+    expect(error).toBeInstanceOf(TimeoutError);
+    expect(error?.message).toMatch(/50 ms \(closeTimeout\)/);
   });
 
   test('is asked when the connection is to be closed', async () => {
@@ -739,6 +788,21 @@ describe('a part that is not what it should be fails the opening, and leaves not
     await server.emptied();
   });
 
+  test('makeConverse gives another than the one that it made with the parts', async () => {
+    class Confused extends AioWebSocket {
+      protected override makeConverse(transport: Duplex, parts: ConverseParts): Converse {
+        super.makeConverse(transport, parts);
+        return new Converse(new MemoryTransport(), this.options);
+      }
+    }
+    const server = await RawServer.listen((socket) => shakeHands(socket).catch(() => undefined));
+
+    const error = await failure(new Confused(server.url), TypeError);
+
+    expect(error.message).toMatch(/makeConverse\(\) must be a Converse made with parts, got an in/);
+    await server.emptied();
+  });
+
   test.each([
     ['shakeHeaders', undefined, /the request must be .* got "undefined"/],
     ['requestHeaders', undefined, /requestHeaders\(\) must be an object with map, got undefined/],
@@ -793,4 +857,27 @@ test('a transport that does not tell its end is waited for no longer than closeT
   const other = await new Quiet('ws://anything/', { closeTimeout: 50 }).createConnection();
   other.terminate();
   expect(await other.closed).toMatchObject({ code: 1006 });
+});
+
+test('a transport that only tells of an error, behind the Close of the server, is destroyed', async () => {
+  class Failing extends AioWebSocket {
+    protected override openTransport(): Duplex {
+      const transport = new Duplex({
+        autoDestroy: false,
+        read: () => undefined,
+        write(chunk: Buffer, _encoding, done) {
+          if (chunk[0] === 0x88) {
+            transport.push(Buffer.concat([close(1000)]));
+            setImmediate(() => transport.emit('error', new Error('reset')));
+          } else transport.push(acceptance(chunk.toString()));
+          done();
+        },
+      });
+      return transport;
+    }
+  }
+  const aws = await new Failing('ws://anything/', { closeTimeout: 60_000 }).createConnection();
+
+  expect(await aws.closeConnection()).toMatchObject({ code: 1000, wasClean: true });
+  expect(aws.transport?.destroyed).toBe(true);
 });
