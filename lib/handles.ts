@@ -62,9 +62,11 @@ export function writeToHandle(socket: HandleOwner, bytes: Buffer): WriteRequest 
     // What fails here fails for the stream as well, which reports it, and reads no more. What the
     // peer sent before it went, such as why, has been read by then: a whole turn of the loop later.
     socket.cork();
-    setImmediate(setImmediate, () => {
-      socket.uncork();
-    });
+    // No variable of this function in it: for that each write would have to allocate.
+    const uncork = (stream: Duplex): void => {
+      stream.uncork();
+    };
+    setImmediate(setImmediate as (then: typeof uncork, stream: Duplex) => void, uncork, socket);
     return undefined;
   }
   socket._unrefTimer?.();
