@@ -69,7 +69,6 @@ export function close(c: Connection, code: number, reason: string): void {
 
 /** Ends at once. */
 export function terminate(c: Connection): void {
-  if (c._finished) return;
   c._ending = c._terminated = true;
   c._frames.stop();
   destroy(c);
