@@ -84,7 +84,12 @@ const others = [
       !('WebSocket' in globalThis) &&
       !process.allowedNodeEnvironmentFlags.has('--experimental-websocket'),
   },
-  { id: 'raw', label: 'raw socket', module: 'raw', only: /^(w[1-6]-|w[14]$|w8(-rested)?$|w7-receive|tls)/ },
+  {
+    id: 'raw',
+    label: 'raw socket',
+    module: 'raw',
+    only: /^(w[1-6]-|w[14]$|w8(-rested)?$|w7-receive|tls)/,
+  },
   ...[
     { id: 'py-websockets', label: 'websockets (Python)', module: 'websockets', only: MESSAGES },
     {
