@@ -23,11 +23,13 @@ async function settledMemory() {
 }
 
 /**
- * RSS is what the operating system sees at that moment: nobody collects garbage for it.
+ * Garbage is collected before the rest, as without one, and not behind it: RSS is what the operating
+ * system sees at that moment.
  *
  * @param {number} milliseconds
  */
 async function restedMemory(milliseconds) {
+  await settledMemory();
   await sleep(milliseconds);
   const rss = process.memoryUsage.rss();
   return { ...(await settledMemory()), rss };
@@ -50,8 +52,8 @@ export async function idle({ workload, open }) {
   await openBatch();
   const before = await settledMemory();
   for (let i = 0; i < workload.connections; i += BATCH) await openBatch();
-  const settled = await settledMemory();
-  const after = workload.rest > 0 ? await restedMemory(workload.rest) : settled;
+  const { rest } = workload;
+  const after = rest > 0 ? await restedMemory(rest) : await settledMemory();
   const perConnection = (/** @type {number} */ bytes) => bytes / KIB / workload.connections;
   return {
     rss: perConnection(after.rss - before.rss),
