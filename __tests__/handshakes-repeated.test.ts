@@ -8,12 +8,13 @@ import {
   HandShake,
   HandShakeError,
   type AioWebSocketOptions,
+  type CompressionOptions,
   type HandShakeResponse,
   type Remote,
 } from 'aiowebsocket';
 import type { Duplex } from 'node:stream';
 import { runChild } from './helpers/child.js';
-import { text } from './helpers/frames.js';
+import { frame, readFrames, text, type ClientFrame } from './helpers/frames.js';
 import { failure } from './helpers/opening.js';
 import {
   acceptance,
@@ -349,6 +350,115 @@ test('options that ask for more are heard, and so are subclasses and hooks of on
   expect(fieldOf(requests.at(-1)!, 'Sec-WebSocket-Key')).toBe('AAAAAAAAAAAAAAAAAAAAAA==');
   respond((head) => usual(head).replace('\r\n\r\n', '\r\nSec-WebSocket-Protocol: a\r\n\r\n'));
   expect((await opens(server, { protocols: ['a'] })).subprotocol).toBe('a');
+});
+
+describe('with compression', () => {
+  const offer = (head: string): string | undefined => fieldOf(head, 'Sec-WebSocket-Extensions');
+  const agreeing =
+    (parameters = ''): Respond =>
+    (head) =>
+      acceptance(head, { 'Sec-WebSocket-Extensions': `permessage-deflate${parameters}` });
+
+  test('what was agreed on holds for each of them', async () => {
+    // "Hello" as RFC 7692 section 7.2.3.1 has it, and again with the window of the first.
+    const hello = ['f248cdc9c90700', 'f200110000'].map((hex) =>
+      frame({ rsv: 0x40, payload: Buffer.from(hex, 'hex') }),
+    );
+    const heads: string[] = [];
+    const server = await RawServer.listen(async (socket) => {
+      const head = await readHead(socket);
+      heads.push(head);
+      socket.write(agreeing()(head));
+      socket.write(Buffer.concat(hello));
+    });
+
+    for (let i = 0; i < 4; i++) {
+      const aws = await AioWebSocket.connect(server.url, { compression: true });
+      expect(aws.extensions).toBe('permessage-deflate');
+      expect(await aws.manipulator.receive()).toBe('Hello');
+      expect(await aws.manipulator.receive()).toBe('Hello');
+      aws.terminate();
+    }
+    const keyless = heads.map((head) => head.replace(/(?<=Key: ).*/, ''));
+    expect(new Set(keyless)).toEqual(new Set([keyless[0]]));
+    expect(heads.map(offer)).toEqual(Array(4).fill('permessage-deflate; client_max_window_bits'));
+  });
+
+  test('another offer is another request, also where the object of options is the same', async () => {
+    const { server, requests, respond } = await answered();
+    const compression: CompressionOptions = {};
+    respond(agreeing());
+
+    await opens(server, { compression });
+    await opens(server, { compression });
+    compression.clientMaxWindowBits = 10;
+    await opens(server, { compression });
+    await opens(server, { compression: true });
+    respond(usual);
+    await opens(server);
+    await opens(server, { compression: false });
+
+    expect(requests.slice(2).map(offer)).toEqual([
+      'permessage-deflate; client_max_window_bits',
+      'permessage-deflate; client_max_window_bits',
+      'permessage-deflate; client_max_window_bits=10',
+      'permessage-deflate; client_max_window_bits',
+      undefined,
+      undefined,
+    ]);
+  });
+
+  test('an answer that is known to others is refused by who offered nothing', async () => {
+    const { server, respond } = await answered();
+    respond(agreeing());
+    await opens(server, { compression: true });
+    await opens(server, { compression: true });
+
+    const error = await failure(new AioWebSocket(server.url), HandShakeError);
+
+    expect(error.code).toBe('ERR_HANDSHAKE_EXTENSIONS');
+  });
+
+  test('an answer that differs counts as it is', async () => {
+    const { server, respond } = await answered();
+    const compression = true;
+    const told: string[] = [];
+    for (const parameters of ['', '', '; server_max_window_bits=9', '; server_max_window_bits=9']) {
+      respond(agreeing(parameters));
+      told.push((await opens(server, { compression })).extensions);
+    }
+    respond(usual);
+    told.push((await opens(server, { compression })).extensions);
+    respond(agreeing('; server_max_window_bits=16'));
+    const error = await failure(new AioWebSocket(server.url, { compression }), HandShakeError);
+
+    expect(told).toEqual([
+      'permessage-deflate',
+      'permessage-deflate',
+      'permessage-deflate; server_max_window_bits=9',
+      'permessage-deflate; server_max_window_bits=9',
+      '',
+    ]);
+    expect(error.code).toBe('ERR_HANDSHAKE_EXTENSIONS');
+  });
+
+  test('each compresses by its own level and threshold', async () => {
+    const frames: ClientFrame[] = [];
+    const server = await RawServer.listen(async (socket) => {
+      socket.write(agreeing()(await readHead(socket)));
+      socket.resume();
+      const [bytes] = (await once(socket, 'data')) as [Buffer];
+      frames.push(...readFrames(bytes));
+      socket.end();
+    });
+    for (const threshold of [100, 0, 100]) {
+      const aws = await AioWebSocket.connect(server.url, { compression: { threshold } });
+      await aws.manipulator.send('short');
+      await aws.closed;
+    }
+
+    expect(frames.map(({ rsv }) => rsv)).toEqual([0, 0x40, 0]);
+  });
 });
 
 describe('whoever has a hand in it is heard, and decides for nobody else', () => {

@@ -26,7 +26,7 @@ import { forgetPulls, prepareShowing, startShowing } from './inboxes.js';
 import { Converse, type ConverseEvents, type ConverseParts } from './manipulators.js';
 import type { CompressionOptions } from './negotiations.js';
 import { OpeningAttempt } from './openings.js';
-import { checkKinds, checkOptions, NO_OPTIONS, ownOf, SIGNAL_KINDS } from './options.js';
+import { checkKinds, checkOptions, NO_OPTIONS, SIGNAL_KINDS } from './options.js';
 import type { ConverseOptions, HandShakeOptions, TlsOptions, TransportOptions } from './options.js';
 import { parseUri, type ByteSink, type CloseInfo, type Extension, type Remote } from './parts.js';
 import { DEFLATE, REFUSED } from './symbols.js';
@@ -38,6 +38,7 @@ import {
   emitSafely,
   isFunction,
   mustBe,
+  ownOf,
   promiseTry,
 } from './values.js';
 

@@ -8,6 +8,7 @@ import { readBody, readUntil } from './bodies.js';
 import { HandShakeError } from './exceptions.js';
 import {
   EXTENSIONS,
+  offerOf,
   parseAnswer,
   parseOffers,
   SEC,
@@ -49,11 +50,13 @@ const NO_HEADERS: HeaderList = [];
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /**
- * The request, and the response found good last, of handshakes without options of the user's: to
- * one place they differ by the key alone, and many connections may go there.
+ * The request, and the response found good last, of handshakes without options of the user's but
+ * `compression`: to one place they differ by the key alone, and many connections may go there.
  */
 interface Exchange {
   readonly _remote: Remote;
+  /** What Sec-WebSocket-Extensions offers. */
+  readonly _offer: string;
   /** The request before the key, and behind it. */
   readonly _request: readonly string[];
   /**
@@ -61,6 +64,8 @@ interface Exchange {
    * connections that got it.
    */
   _answer?: WeakRef<Answer>;
+  /** What it led to: connections to one place share that as well. */
+  _agreed?: [extensions: string, deflate: DeflateParameters | undefined];
 }
 
 let latest: Exchange | undefined;
@@ -125,7 +130,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const exchange = (this.#exchange = this.#plainExchange());
     if (exchange) {
       const key = newKey();
-      this.#sent = [[KEY, key]];
+      this.#sent = [
+        [KEY, key],
+        [EXTENSIONS, exchange._offer],
+      ];
       head = exchange._request.join(key);
     } else {
       head = await this.shakeHeaders();
@@ -161,9 +169,14 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     // A listener may change the response, or this handshake.
     const exchange = this.#isOurs ? this.#exchange : undefined;
     emitSafely(this, 'response', response);
-    if (!exchange || response !== known) {
+    if (exchange && known) {
+      [response.extensions, this[DEFLATE]] = exchange._agreed!;
+    } else {
       await this.#verify(response);
-      if (exchange) exchange._answer = response._share(this.#accept);
+      if (exchange) {
+        exchange._answer = response._share(this.#accept);
+        exchange._agreed = [response.extensions, this[DEFLATE]];
+      }
     }
     // Verified: what it took is freed, for a handshake lives as long as its connection.
     response._dropFields();
@@ -210,12 +223,13 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** The exchange to repeat, where nothing of the user's takes part. */
   #plainExchange(): Exchange | undefined {
     const { remote } = this;
+    const offer = offerOf(this.options.compression);
     // A remote that the user made may change: it is not frozen.
     if (!this.#isOurs || !Object.isFrozen(remote)) return undefined;
-    if (latest?._remote === remote) return latest;
+    if (latest?._remote === remote && latest._offer === offer) return latest;
     const head = this.shakeHeaders() as string;
     const key = fieldValue(checkHead(head), KEY)!;
-    return (latest = { _remote: remote, _request: head.split(key) });
+    return (latest = { _remote: remote, _offer: offer, _request: head.split(key) });
   }
 
   // ---- hooks: the request ----
@@ -293,29 +307,22 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const { rawHeaders } = response;
     if (fieldValue(rawHeaders, EXTENSIONS) === undefined) return '';
     const [chosen = '', another] = fieldTokens(rawHeaders, EXTENSIONS);
-    const offers = fieldTokens(this.#sent, EXTENSIONS);
-    const offered = offers.join();
-    // Connections to one place agree on the same, and share the object.
-    if (agreed[0] !== chosen || agreed[1] !== offered) {
-      agreed = [chosen, offered, parseAnswer(chosen, parseOffers(offers))];
-    }
-    this[DEFLATE] = agreed[2];
-    if (!agreed[2] || another) {
+    const deflate = parseAnswer(chosen, parseOffers(fieldTokens(this.#sent, EXTENSIONS)));
+    this[DEFLATE] = deflate;
+    if (!deflate || another) {
       throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
     }
-    return agreed[0];
+    return chosen;
   }
 }
 
-let agreed: [chosen: string, offers: string, deflate?: DeflateParameters | undefined] = ['', ''];
-
 /** Whether nothing in the request, or in what is asked of the response, comes from the user. */
-const isPlain = ({ userinfo }: Remote, options: HandShakeOptions): boolean => {
-  const { headers, unionHeader, origin, protocols, compression } = options;
-  const { maxHeadBytes, maxHeadFields } = options;
-  const given = headers ?? unionHeader ?? origin ?? protocols ?? compression ?? userinfo;
-  return (given ?? maxHeadBytes ?? maxHeadFields) === undefined;
-};
+const isPlain = (
+  { userinfo }: Remote,
+  { headers, unionHeader, origin, protocols, maxHeadBytes, maxHeadFields }: HandShakeOptions,
+): boolean =>
+  (headers ?? unionHeader ?? origin ?? protocols ?? userinfo ?? maxHeadBytes ?? maxHeadFields) ===
+  undefined;
 
 const newKey = (): string => randomBytes(16).toString('base64');
 

@@ -2,7 +2,7 @@
  * The parameters of permessage-deflate: the offer, and the server's answer (RFC 7692 section 7.1).
  * @packageDocumentation
  */
-import { mustBe, trimField } from './values.js';
+import { mustBe, ownOf, trimField } from './values.js';
 
 /** What holds for the messages of one side. */
 interface Side {
@@ -72,8 +72,10 @@ const MAX_BITS = '_max_window_bits';
 const PARAMETER =
   /^(server|client)_(?:no_context_takeover|(max_window_bits)(?:[\t ]*=[\t ]*(?:([89]|1[0-5])|"(\\?[89]|\\?1\\?[0-5])"))?)$/;
 
-/** The offer that the options ask for, as the field carries it. */
-export function offerOf(options: CompressionOptions): string {
+/** The offer that the option `compression` asks for, as the field carries it; empty for none. */
+export function offerOf(compression: boolean | CompressionOptions | undefined): string {
+  if (!compression) return '';
+  const options = ownOf(compression as CompressionOptions);
   const { clientMaxWindowBits: bits = true, serverMaxWindowBits: serverBits = MOST_BITS } = options;
   return [
     NAME,

@@ -6,7 +6,15 @@ import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import type { DataFrames } from './enumerations.js';
 import type { CompressionOptions } from './negotiations.js';
-import { describeValue, isString, isWithin, mustBe, wrongNumber, wrongType } from './values.js';
+import {
+  describeValue,
+  isString,
+  isWithin,
+  mustBe,
+  ownOf,
+  wrongNumber,
+  wrongType,
+} from './values.js';
 
 /** Header fields by name; a list of values is sent as that many fields. */
 export type HeaderFields = Readonly<Record<string, string | number | readonly string[]>>;
@@ -230,10 +238,6 @@ const numberOptions = (options: NumberOptions): Numbers =>
       options[name as keyof Numbers] ?? byDefault,
     ]),
   ) as Numbers;
-
-/** A copy that inherits nothing, not even what somebody has added to `Object.prototype`. */
-export const ownOf = <T extends object>(options?: T): T =>
-  Object.setPrototypeOf({ ...options }, null) as T;
 
 /** Of those who have been given none. */
 export const NO_OPTIONS: object = Object.freeze(ownOf());

@@ -3,8 +3,8 @@
  * @packageDocumentation
  */
 import { Buffer } from './builtins.js';
-import { EXTENSIONS, offerOf, parseOffers, SEC, type CompressionOptions } from './negotiations.js';
-import { ownOf, type HandShakeOptions, type HeaderFields, type UnionFields } from './options.js';
+import { EXTENSIONS, offerOf, parseOffers, SEC } from './negotiations.js';
+import type { HandShakeOptions, HeaderFields, UnionFields } from './options.js';
 import type { HeaderField, HeaderList, Remote } from './parts.js';
 import { authority, isString, mustBe, trimField, wrongType, wrongValue } from './values.js';
 
@@ -80,8 +80,8 @@ export function requestFields(
   const { ssl, userinfo } = remote;
   const host = authority(remote);
   let fields = headers ? fieldsOf('headers', headers as HeaderFields) : [];
-  const add = (name: string, value: string): void => {
-    if (!headers || !fields.some(named(name))) fields.push([name, value]);
+  const add = (name: string, value?: string): void => {
+    if (value && !(headers && fields.some(named(name)))) fields.push([name, value]);
   };
   add('Host', host);
   add('Connection', 'Upgrade');
@@ -96,8 +96,8 @@ export function requestFields(
   add(VERSION, '13');
   // RFC 7617 section 2, with the UTF-8 that section 2.1 recommends.
   if (userinfo) add('Authorization', `Basic ${Buffer.from(userinfo).toString('base64')}`);
-  if (protocols?.length) add(PROTOCOL, protocols.join(', '));
-  if (compression) add(EXTENSIONS, offerOf(ownOf(compression as CompressionOptions)));
+  add(PROTOCOL, protocols?.join(', '));
+  add(EXTENSIONS, offerOf(compression));
   return { fields: unionHeader ? union(fields, unionHeader, 'unionHeader') : fields };
 }
 

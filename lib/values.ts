@@ -52,6 +52,10 @@ export function checkMade<T>(value: T, what: string, member: keyof T & string): 
   return value;
 }
 
+/** A copy that inherits nothing, not even what somebody has added to `Object.prototype`. */
+export const ownOf = <T extends object>(options?: T): T =>
+  Object.setPrototypeOf({ ...options }, null) as T;
+
 /** Whether a value is an integer within bounds. */
 export const isWithin = (value: unknown, least: number, most: number): value is number =>
   Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
