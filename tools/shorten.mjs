@@ -12,12 +12,13 @@ import ts from 'typescript';
 const SELF = 'self$';
 const THROW = 'throw$';
 const NOTHING = 'nothing$';
-/** What makes a promise, where that is not done for each message. */
+/** What makes a promise, or a part of a buffer, where that is not done for each message. */
 const PROMISE = 'promise$';
+const PART = 'part$';
 const TEXT = 'text$';
 /** What is called often, and needs no `this`; esbuild may say what it is imported from. */
 const CALLED_OFTEN =
-  /^(import_\w+\.)?(Buffer|JSON|Math|Object|Promise)\.(from|concat|stringify|min|max|assign|entries|keys|resolve)$/;
+  /^(import_\w+\.)?(Buffer|JSON|Math|Object|Promise)\.(from|concat|allocUnsafe|allocUnsafeSlow|stringify|min|max|assign|entries|keys|resolve)$/;
 /** Throws of what one function makes from which on a function that throws it pays for itself. */
 const THROWN_OFTEN = 12;
 /** What runs for each message or frame. */
@@ -39,7 +40,7 @@ const OFTEN_ALONE = 4;
  * @returns {Promise<string>}
  */
 export async function shorten(code) {
-  for (const name of [SELF, THROW, NOTHING, PROMISE, TEXT]) {
+  for (const name of [SELF, THROW, NOTHING, PROMISE, PART, TEXT]) {
     if (code.includes(name)) throw new Error(`${name} is taken`);
   }
   const whole = parse(code);
@@ -58,6 +59,7 @@ export async function shorten(code) {
   const pieces = statements.map((one) => (isPlain(one) ? arrowOf(one) : one.getFullText()));
   const helpers = [
     `var ${NOTHING},${THROW}=(error)=>{throw error},${PROMISE}=(start)=>new Promise(start);`,
+    `var ${PART}=(bytes,from,to)=>bytes.subarray(from,to);`,
     ...texts.map((text, i) => `var ${TEXT}${i}=${text};`),
     ...throwers.map((make) => `var ${THROW}${make}=(...rest)=>${THROW}(${make}(...rest));`),
     // What is imported may not be there yet, and promises need their `this`.
@@ -328,6 +330,9 @@ function shortenWords(source, throwers, called) {
       if (text && !(owner === 'Promise' && RUN_OFTEN.test(outermostName(node)))) {
         called.set(`${owner}$${method}`, text);
         edits.push([callee.getStart(), callee.getEnd(), `${owner}$${method}`]);
+      } else if (isPart(callee) && !RUN_OFTEN.test(outermostName(node))) {
+        edits.push([node.getStart(), node.getStart(), `${PART}(`]);
+        edits.push([callee.expression.getEnd(), node.arguments.pos, ',']);
       }
     } else if (ts.isNewExpression(node) && isPromise(node)) {
       edits.push([node.getStart(), node.expression.getEnd(), PROMISE]);
@@ -352,6 +357,15 @@ function isComparedOften(node) {
     (/^[!=]==$/.test(operatorOf(node.parent)) && RUN_OFTEN.test(outermostName(node)))
   );
 }
+
+/**
+ * @param {ts.Expression} callee
+ * @returns {callee is ts.PropertyAccessExpression}
+ */
+const isPart = (callee) =>
+  ts.isPropertyAccessExpression(callee) &&
+  callee.name.text === 'subarray' &&
+  !callee.questionDotToken;
 
 /** @param {ts.NewExpression} node */
 const isPromise = (node) =>
