@@ -1,6 +1,7 @@
 /** Dead links are found, and living ones are left alone. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import {
   SocketState,
   TimeoutError,
@@ -218,6 +219,22 @@ describe('over TLS', () => {
     expect(performance.now() - begun).toBeLessThan(2900);
   });
 
+  test('a dead link is found however often something is sent, in whichever turn', async () => {
+    const aws = await secured({ ...off, pingInterval: 100, pongTimeout: 100 }, (socket) =>
+      socket.pause(),
+    );
+    const sending = (async () => {
+      while (aws.state === SocketState.opened) {
+        await aws.converse.send('x').catch(() => undefined);
+        await turn();
+        block(5);
+      }
+    })();
+
+    expect((await aws.closed).error).toMatchObject({ operation: 'pong' });
+    await sending;
+  });
+
   test('a slow server that takes what we send is left alone, though it says nothing', async () => {
     const aws = await secured({ ...off, readTimeout: 400 }, async (socket) => {
       socket.pause();
@@ -263,6 +280,30 @@ describe('a server whose packets vanish', () => {
 
     expect(error).toMatchObject({ name: 'TimeoutError', operation: 'read' });
     expect((await sent).at(-1)).toEqual({ status: 'rejected', reason: error });
+  });
+
+  test('is given up later when much was sent before the ping, which may still be under way', async () => {
+    const { aws, converse, peer } = await open({ ...off, pingInterval: 50, pongTimeout: 100 });
+    peer.socket.pause();
+    const begun = performance.now();
+    // 64 bytes are reckoned a millisecond.
+    await converse.send(Buffer.alloc(48_000));
+
+    expect((await aws.closed).error).toMatchObject({ operation: 'pong' });
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(890);
+  });
+
+  test('is given up as soon as ever when the server was heard after all that was sent', async () => {
+    const { aws, converse, peer } = await open({ ...off, pingInterval: 150, pongTimeout: 100 });
+    const pings = (): number => peer.payloads(Opcode.ping).length;
+    answering({ peer });
+    await converse.send(Buffer.alloc(1_000_000));
+    await peer.until(() => pings() > 1);
+    peer.socket.pause();
+    const begun = performance.now();
+
+    expect((await aws.closed).error).toMatchObject({ operation: 'pong' });
+    expect(performance.now() - begun).toBeLessThan(2000);
   });
 
   test('closing it is bounded by closeTimeout, not by its silence', async () => {
@@ -403,6 +444,19 @@ describe('no false alarm', () => {
     }
 
     expect(pair.aws.state).toBe(1);
+  });
+
+  test('while the system still holds what was sent before the ping', async () => {
+    const { aws, converse, peer } = await open({ ...off, pingInterval: 50, pongTimeout: 100 });
+    answering({ peer });
+    peer.socket.pause();
+    await converse.send(Buffer.alloc(64_000));
+
+    await pass(500);
+    peer.socket.resume();
+    await peer.until(() => peer.payloads(Opcode.ping).length > 2);
+
+    expect(aws.state).toBe(SocketState.opened);
   });
 
   test('while a slow server takes what we send, and says nothing', async () => {

@@ -33,7 +33,11 @@ describe('a reset', () => {
       socket.once('data', () => socket.resetAndDestroy());
     }, 'wss');
 
-    expect(error).toMatchObject({ code: 'ERR_TLS', phase: 'tls', cause: { code: 'ECONNRESET' } });
+    expect(error).toMatchObject({
+      code: 'ERR_CONNECTION_RESET',
+      phase: 'tls',
+      cause: { code: 'ECONNRESET' },
+    });
   });
 
   test('in phase handshake, before a byte of the answer', async () => {
@@ -70,7 +74,7 @@ describe('an end of the stream', () => {
       socket.once('data', () => socket.end());
     }, 'wss');
 
-    expect(error).toMatchObject({ code: 'ERR_TLS', phase: 'tls' });
+    expect(error).toMatchObject({ code: 'ERR_CONNECTION_RESET', phase: 'tls' });
   });
 
   test.each([

@@ -4,7 +4,7 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { performance, type Buffer } from './builtins.js';
-import { buffered, crowded, emitAll, quietly, rejectLate, sendable } from './connections.js';
+import { crowded, emitAll, quietly, rejectLate, sendable } from './connections.js';
 import type { Connection, Ping, Pings } from './connections.js';
 import { ControlFrames } from './enumerations.js';
 import { TimeoutError } from './exceptions.js';
@@ -17,6 +17,9 @@ import { controlPayload, noop, promiseTry, throwLater } from './values.js';
 
 /** Milliseconds from one look at bytes that wait to be sent to the next. */
 const WRITING_CHECK = 1000;
+/** What the kernel may hold of what it has taken, and what of that the network takes, at least. */
+const KERNEL_BYTES = 4_194_304;
+const BYTES_PER_MS = 64;
 /** Pings of the user's that may wait for their pongs, which a peer may leave out. */
 const MOST_PINGS = 65_536;
 
@@ -85,6 +88,8 @@ function checkSilence(c: Connection): void {
   const late = c._nextCheck && Math.max(0, time - c._nextCheck);
   c._lastHeard = Math.min(time, c._lastHeard + late);
   if (c._pingTaken > 0) c._pingTaken += late;
+  if (c._heard) c._takenBefore = c._lastTaken;
+  c._heard = false;
   checkWriting(c);
   const fails = (operation: 'read' | 'pong', since: number): boolean => {
     const ms = c._numbers[`${operation}Timeout`];
@@ -98,7 +103,11 @@ function checkSilence(c: Connection): void {
     c._pingTaken = -1;
     sendPing(c, newPayload());
   }
-  if (c._pingTaken < 0 && buffered(c) === 0) c._pingTaken = time;
+  if (c._pingTaken < 0 && c._frames.pending + c._progress[1] === 0) {
+    // What the kernel took before it may still stand before it.
+    const before = Math.min(c._lastTaken - c._takenBefore, KERNEL_BYTES);
+    c._pingTaken = time + Math.floor(before / BYTES_PER_MS);
+  }
   scheduleCheck(c, time);
 }
 
@@ -116,7 +125,7 @@ function scheduleCheck(c: Connection, time: number): void {
     c._pingTaken < 0
       ? due(pongTimeout && (time - c._lastHeard - pingInterval || 1), time)
       : due(c._pingTaken && pongTimeout, c._pingTaken),
-    due(c._lastBuffered && WRITING_CHECK, time),
+    due(c._lastWaiting && WRITING_CHECK, time),
   );
   if (next === Infinity) return;
   const step = (next - time) >> 6 || 1;
@@ -137,11 +146,9 @@ function scheduleCheck(c: Connection, time: number): void {
  * silence.
  */
 function checkWriting(c: Connection): void {
-  const before = c._lastTaken;
-  const waits = buffered(c);
-  c._lastTaken = c._taken;
-  if (waits > 0 ? c._lastBuffered === 0 || c._lastTaken > before : c._lastBuffered > 0) noteLife(c);
-  c._lastBuffered = waits;
+  const { _lastTaken: taken, _lastWaiting: waited } = c;
+  [c._lastTaken, c._lastWaiting] = c._progress;
+  if (c._lastWaiting > 0 ? waited === 0 || c._lastTaken > taken : waited > 0) noteLife(c);
 }
 
 /** In whole milliseconds: V8 stores small integers without an object for each. */

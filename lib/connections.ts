@@ -101,15 +101,18 @@ export abstract class Connection extends Transporter {
   /** When a byte last came, in whole milliseconds of performance.now(). */
   _lastHeard = 0;
   /**
-   * When the kernel had taken the keepalive ping that is out: from then on its clock runs; -1 while
-   * it has not, 0 where none is out.
+   * From when on the clock of the keepalive ping runs that is out; -1 while the kernel has not taken
+   * it, 0 where none is out.
    */
   _pingTaken = 0;
   /** When alives.ts checks it next; 0: never; below 0: since when nothing counts, as it is paused. */
   _nextCheck = 0;
-  /** At the last check: bytes that waited to be sent, and those that the kernel had taken. */
-  _lastBuffered = 0;
+  /** At the last check: bytes that waited for the kernel, and those that it had taken. */
+  _lastWaiting = 0;
   _lastTaken = 0;
+  /** Whether a byte has come since the last check, and what the kernel had taken before one came. */
+  _heard = false;
+  _takenBefore = 0;
   _pings: Pings | undefined;
   _owedPong: Buffer | undefined;
 

@@ -50,6 +50,7 @@ export function updateFlow(c: Connection): void {
 
 /** Bytes have come: they go to the codec. */
 export function feedChunk(c: Connection, chunk: Buffer): void {
+  c._heard = true;
   noteLife(c);
   try {
     c._frames.feed(chunk);

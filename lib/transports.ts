@@ -5,7 +5,7 @@
 import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Buffer, documented, load, nextTick } from './builtins.js';
-import { ConnectionError, type ErrorCode, type Phase } from './exceptions.js';
+import { ConnectionError, type Phase } from './exceptions.js';
 import { writeToHandle, type HandleOwner } from './handles.js';
 import type { TlsOptions, TransportOptions } from './options.js';
 import type { ByteSink, Remote } from './parts.js';
@@ -211,9 +211,7 @@ function connectionError(cause: Error, remote: Remote, phase: Phase): Connection
   // Where several addresses were tried, Node gives an AggregateError without a message.
   const errors = [(cause as Partial<AggregateError>).errors ?? cause].flat() as unknown[];
   return new ConnectionError(
-    phase === 'tcp'
-      ? failureCode(errors[0], 'FAILED')
-      : (`ERR_${phase.toUpperCase()}` as ErrorCode),
+    phase === 'dns' ? 'ERR_DNS' : failureCode(errors[0], phase === 'tls' ? 'TLS' : 'FAILED'),
     `cannot connect to ${authority(remote)} (${phase}): ${errors.map(messageOf).join('; ')}`,
     phase,
     { cause },
@@ -275,16 +273,17 @@ export abstract class Transporter implements ByteSink, TransportOwner {
   }
 
   /**
-   * Bytes written that the kernel has taken, as far as can be seen. A stream tells only when all
-   * that it was given is gone; its handle tells meanwhile.
+   * Bytes written that the kernel has taken, as far as can be seen, and those that wait for it. A
+   * stream tells only when all that it was given is gone, and with TLS says for a while of each
+   * write that it waits; its handle knows.
    */
-  get _taken(): number {
+  get _progress(): [taken: number, waiting: number] {
     const transport: HandleOwner = this._transport;
     const handle = transport._handle;
     // For TLS the handle below counts, which is given what is encrypted.
     const { bytesWritten = this._written, writeQueueSize = transport.writableLength } =
       handle?._parent ?? handle ?? {};
-    return bytesWritten - writeQueueSize;
+    return [bytesWritten - writeQueueSize, writeQueueSize];
   }
 
   /** Writes; `free` gives the bytes back once they may be overwritten, where this returns false. */

@@ -202,10 +202,11 @@ const TLS_CODE = /CERT|CRL_|LEAF_|^(INVALID|PATH)_|^ERR_(SSL|TLS)_|^EPROTO$/;
  * after the opening, and a stream of the user's may fail in any way.
  * @param unknown what it is taken for where the error has no code that tells
  */
-export function failureCode(cause: unknown, unknown: 'RESET' | 'FAILED'): ErrorCode {
+export function failureCode(cause: unknown, unknown: 'RESET' | 'FAILED' | 'TLS'): ErrorCode {
   const code = String((Object(cause) as NodeJS.ErrnoException).code);
-  if (TLS_CODE.test(code)) return 'ERR_TLS';
   const [, kind = /^E[A-Z\d]+$/.test(code) ? 'FAILED' : unknown] =
     /^ECONN(REFUSED|RESET)$/.exec(code.replace('EPIPE', 'ECONNRESET')) ?? [];
-  return `ERR_CONNECTION_${kind}` as ErrorCode;
+  return kind === 'TLS' || TLS_CODE.test(code)
+    ? 'ERR_TLS'
+    : (`ERR_CONNECTION_${kind}` as ErrorCode);
 }
