@@ -12,15 +12,17 @@ import ts from 'typescript';
 const SELF = 'self$';
 const THROW = 'throw$';
 const NOTHING = 'nothing$';
-/** What makes a promise, or a part of a buffer, where that is not done for each message. */
+/** What makes a promise, or calls a method, where that is not done for each message. */
 const PROMISE = 'promise$';
-const PART = 'part$';
+const METHOD = 'method$';
 const TEXT = 'text$';
 /** What is called often, and needs no `this`; esbuild may say what it is imported from. */
 const CALLED_OFTEN =
   /^(import_\w+\.)?(Buffer|JSON|Math|Object|Promise)\.(from|concat|allocUnsafe|allocUnsafeSlow|stringify|min|max|assign|entries|keys|resolve)$/;
 /** Throws of what one function makes from which on a function that throws it pays for itself. */
 const THROWN_OFTEN = 12;
+/** Methods to which it is all the same whether an argument is left out, and what they may be given. */
+const METHODS = { subarray: 'a,b', slice: 'a,b', toString: 'a,b,c', test: 'a', includes: 'a' };
 /** What runs for each message or frame. */
 const RUN_OFTEN =
   /^(Frames|Assembly|PullQueue|Fifo|SendQueue|Core|pullIterator|messageReceived|show\w*|receive|poll|pull|send|settleFrame|drained|writeFrame|bytesOf|decodeUtf8|writeToHandle|\w+FromChunk)\d*$/;
@@ -40,12 +42,13 @@ const OFTEN_ALONE = 4;
  * @returns {Promise<string>}
  */
 export async function shorten(code) {
-  for (const name of [SELF, THROW, NOTHING, PROMISE, PART, TEXT]) {
+  for (const name of [SELF, THROW, NOTHING, PROMISE, METHOD, TEXT]) {
     if (code.includes(name)) throw new Error(`${name} is taken`);
   }
   const whole = parse(code);
   const source = parse(edited(code, putNumbers(whole)));
   const throwers = oftenThrown(source);
+  const methods = oftenCalled(source);
   /** @type {Map<string, string>} */
   const called = new Map();
   const { edits, texts } = shareTexts(source);
@@ -53,13 +56,15 @@ export async function shorten(code) {
     edited(source.text, [
       ...shareThis(source),
       ...edits,
-      ...shortenWords(source, throwers, called),
+      ...shortenWords(source, throwers, methods, called),
     ]),
   );
   const pieces = statements.map((one) => (isPlain(one) ? arrowOf(one) : one.getFullText()));
   const helpers = [
     `var ${NOTHING},${THROW}=(error)=>{throw error},${PROMISE}=(start)=>new Promise(start);`,
-    `var ${PART}=(bytes,from,to)=>bytes.subarray(from,to);`,
+    ...methods.map(
+      (name) => `var ${METHOD}${name}=(owner,${METHODS[name]})=>owner.${name}(${METHODS[name]});`,
+    ),
     ...texts.map((text, i) => `var ${TEXT}${i}=${text};`),
     ...throwers.map((make) => `var ${THROW}${make}=(...rest)=>${THROW}(${make}(...rest));`),
     // What is imported may not be there yet, and promises need their `this`.
@@ -309,9 +314,10 @@ function madeAndThrown(node) {
 /**
  * @param {ts.SourceFile} source
  * @param {readonly string[]} throwers
+ * @param {readonly string[]} methods
  * @param {Map<string, string>} called gets the names of functions that stand for others
  */
-function shortenWords(source, throwers, called) {
+function shortenWords(source, throwers, methods, called) {
   /** @type {Edit[]} */
   const edits = [];
   /** @param {ts.Node} node */
@@ -330,9 +336,12 @@ function shortenWords(source, throwers, called) {
       if (text && !(owner === 'Promise' && RUN_OFTEN.test(outermostName(node)))) {
         called.set(`${owner}$${method}`, text);
         edits.push([callee.getStart(), callee.getEnd(), `${owner}$${method}`]);
-      } else if (isPart(callee) && !RUN_OFTEN.test(outermostName(node))) {
-        edits.push([node.getStart(), node.getStart(), `${PART}(`]);
-        edits.push([callee.expression.getEnd(), node.arguments.pos, ',']);
+      }
+      const name = methodOf(node);
+      if (name && methods.includes(name)) {
+        edits.push([node.getStart(), node.getStart(), `${METHOD}${name}(`]);
+        const comma = node.arguments.length > 0 ? ',' : '';
+        edits.push([callee.expression.getEnd(), node.arguments.pos, comma]);
       }
     } else if (ts.isNewExpression(node) && isPromise(node)) {
       edits.push([node.getStart(), node.expression.getEnd(), PROMISE]);
@@ -359,13 +368,40 @@ function isComparedOften(node) {
 }
 
 /**
- * @param {ts.Expression} callee
- * @returns {callee is ts.PropertyAccessExpression}
+ * @param {ts.SourceFile} source
+ * @returns the methods that are called so often that a function that does so pays for itself
  */
-const isPart = (callee) =>
-  ts.isPropertyAccessExpression(callee) &&
-  callee.name.text === 'subarray' &&
-  !callee.questionDotToken;
+function oftenCalled(source) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  /** @param {ts.Node} node */
+  const visit = (node) => {
+    const name = methodOf(node);
+    if (name) counts.set(name, (counts.get(name) ?? 0) + 1);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return /** @type {(keyof typeof METHODS)[]} */ (Object.keys(METHODS)).filter((name) => {
+    const { length } = name;
+    const named = `,=(o,)=>o.()`.length + SHORT_NAME + length + METHODS[name].length * 2;
+    // `.name` goes, a name and a comma come.
+    return (counts.get(name) ?? 0) * (length - SHORT_NAME) - named >= WORTH;
+  });
+}
+
+/**
+ * @param {ts.Node} node
+ * @returns {keyof typeof METHODS | undefined} the method that it calls, where a function may do so
+ */
+function methodOf(node) {
+  if (!ts.isCallExpression(node) || RUN_OFTEN.test(outermostName(node))) return undefined;
+  const { expression: callee, arguments: given } = node;
+  if (!ts.isPropertyAccessExpression(callee) || ts.isOptionalChain(callee)) return undefined;
+  const name = /** @type {keyof typeof METHODS} */ (callee.name.text);
+  const isSuper = callee.expression.kind === ts.SyntaxKind.SuperKeyword;
+  if (!Object.hasOwn(METHODS, name) || isSuper || given.some(ts.isSpreadElement)) return undefined;
+  return given.length <= METHODS[name].split(',').length ? name : undefined;
+}
 
 /** @param {ts.NewExpression} node */
 const isPromise = (node) =>
