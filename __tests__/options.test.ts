@@ -90,8 +90,9 @@ describe('the others', () => {
     for (const value of wrong) {
       expect(() => make({ [name]: value })).toThrow(
         expect.objectContaining({
-          name: 'TypeError',
-          code: 'ERR_INVALID_ARG_TYPE',
+          ...(name === 'family' && typeof value === 'number'
+            ? { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' }
+            : { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' }),
           message: expect.stringMatching(new RegExp(`^${name}\\b.*, got `)),
         }),
       );

@@ -23,6 +23,12 @@ import {
 } from './values.js';
 
 /**
+ * Milliseconds for the server to end TCP, which is for it to do first, once nothing else is expected
+ * of it (RFC 6455 section 7.1.1).
+ */
+const LINGER = 2000;
+
+/**
  * Checks what a Close frame is to carry.
  * @throws TypeError or RangeError
  */
@@ -88,6 +94,7 @@ export function fail(c: Connection, cause: Error): void {
   if (cause instanceof FrameError && !c._closeSent) {
     // Section 7.1.7: the peer learns why; what it sends from now on is read and dropped.
     writeClose(c, cause.closeCode);
+    setDeadline(c, onDeadline, LINGER);
     c._transport.end();
     c._transport.resume();
   } else destroy(c);
@@ -101,6 +108,7 @@ export function closeReceived(c: Connection, code: number, reason: string): void
   if (c._terminated || c._error) return;
   c._closeReceived = { code, reason };
   if (!c._closeSent) writeClose(c, code);
+  setDeadline(c, onDeadline, LINGER);
   updateFlow(c);
   endCalls(c);
 }
@@ -254,7 +262,6 @@ function writeClose(c: Connection, code: number, reason = ''): void {
   c._ending = c._closeSent = true;
   c._frames.write(true, ControlFrames.close, closeBody(code, reason));
   c._frames.flush();
-  if (!c._closeRequested) setDeadline(c, onDeadline);
   armStream(c);
   move(c, SocketState.closing);
 }

@@ -247,10 +247,10 @@ export function setRef(c: Connection, hasRef: boolean): void {
   stream?.[hasRef ? 'ref' : 'unref']?.();
 }
 
-/** Calls `ring` after `closeTimeout`, in place of the deadline that was set before. */
-export function setDeadline(c: Connection, ring: (c: Connection) => void): void {
+/** Calls `ring` after `closeTimeout`, or `most` milliseconds, in place of the deadline before. */
+export function setDeadline(c: Connection, ring: (c: Connection) => void, most = Infinity): void {
   c._deadline?._clear();
-  c._deadline = new Alarm(c, ring, c._numbers.closeTimeout, c._hasRef);
+  c._deadline = new Alarm(c, ring, Math.min(c._numbers.closeTimeout, most), c._hasRef);
 }
 
 /** A promise whose rejection does not end the process when nobody handles it. */

@@ -88,8 +88,10 @@ const SLICED = 2;
 /** the stream has ended or failed: nothing is parsed any more. */
 const ENDED = 4;
 
-const noWriter = (): void => {
-  throw new InvalidStateError('these frames have no writer: use packMessage()');
+const NO_WRITER = {
+  write(): never {
+    throw new InvalidStateError('these frames have no writer: use packMessage()');
+  },
 };
 
 const keepBytes = (write: FramesWrite): ByteSink => ({
@@ -140,7 +142,7 @@ export class Frames extends EventEmitter<FramesEvents> {
    * get bytes of their own, or a {@link ByteSink}, which gets bytes on loan
    * @param options limits
    */
-  constructor(write: FramesWrite | ByteSink = noWriter, options: FramesOptions = {}) {
+  constructor(write: FramesWrite | ByteSink = NO_WRITER, options: FramesOptions = {}) {
     super();
     const sink = isFunction(write) ? keepBytes(write) : write;
     if (!isFunction((sink as unknown as ByteSink | undefined)?.write)) {
@@ -278,13 +280,17 @@ export class Frames extends EventEmitter<FramesEvents> {
    * TypeError for what is no message; InvalidStateError where there is no writer
    */
   write(fin: boolean, code: number, message: string | Uint8Array, rsv = 0): void {
+    if (this.#output._byteSink === NO_WRITER) NO_WRITER.write();
     const first = firstByte(fin, code, rsv);
     if (typeof message === 'string' && code < ControlFrames.close) {
       packText(this.#output, first, message);
     } else packBytes(this.#output, first, payloadOf(code, message));
   }
 
-  /** Sends a pong (RFC 6455 section 5.5.3). */
+  /**
+   * Sends a pong (RFC 6455 section 5.5.3).
+   * @throws as {@link write} does
+   */
   pong(payload: string | Uint8Array = NOTHING): void {
     this.write(true, ControlFrames.pong, payload);
   }

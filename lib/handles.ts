@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import { documented, setImmediate, type Buffer } from './builtins.js';
+import { documented, type Buffer } from './builtins.js';
 import { isFunction } from './values.js';
 
 /** What a handle is asked to write with, as Node's sockets do. */
@@ -58,17 +58,8 @@ export function writeToHandle(socket: HandleOwner, bytes: Buffer): WriteRequest 
   // Taken before it is used: an async hook may write when it is told of the request.
   const request = spare ?? new model._Request();
   spare = undefined;
-  if (handle.writeBuffer(request, bytes) !== 0) {
-    // What fails here fails for the stream as well, which reports it, and reads no more. What the
-    // peer sent before it went, such as why, has been read by then: a whole turn of the loop later.
-    socket.cork();
-    // No variable of this function in it: for that each write would have to allocate.
-    const uncork = (stream: Duplex): void => {
-      stream.uncork();
-    };
-    setImmediate(setImmediate as (then: typeof uncork, stream: Duplex) => void, uncork, socket);
-    return undefined;
-  }
+  // What fails here fails for the stream as well, which reports it.
+  if (handle.writeBuffer(request, bytes) !== 0) return undefined;
   socket._unrefTimer?.();
   if (request.getAsyncId!() > 0) {
     const oncomplete = model._onComplete;

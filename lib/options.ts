@@ -255,23 +255,23 @@ const KINDS: Kinds = {
   ssl: 'boolean or object',
   lookup: 'function',
   family: '0 or 4 or 6',
-  autoSelectFamilyAttemptTimeout: 'an integer of milliseconds from 10 to 2147483647',
+  autoSelectFamilyAttemptTimeout: [250, 10, LONGEST_TIMER],
   localAddress: 'string',
   autoPong: 'a boolean',
   handShake: 'function',
 };
 
 /** The options of Frames. */
-export const FRAMES_KINDS: Kinds = { ...KINDS, extension: undefined };
+export const FRAMES_KINDS: Kinds = { ...KINDS, extension: 'object' };
 
 const COMPRESSION_KINDS: Kinds = {
   serverNoContextTakeover: 'a boolean',
   clientNoContextTakeover: 'a boolean',
-  serverMaxWindowBits: 'integer from 8 to 15',
-  clientMaxWindowBits: 'boolean or integer from 8 to 15',
-  threshold: 'integer from 0 to 9007199254740991',
-  level: 'integer from -1 to 9',
-  memLevel: 'integer from 1 to 9',
+  serverMaxWindowBits: [15, 8, 15],
+  clientMaxWindowBits: 'boolean or 8 or 9 or 10 or 11 or 12 or 13 or 14 or 15',
+  threshold: [0, 0],
+  level: [-1, -1, 9],
+  memLevel: [8, 1, 9],
 };
 
 /** The options of calls. */
@@ -284,13 +284,9 @@ export const RECEIVE_KINDS: Kinds = {
   ...SIGNAL_KINDS,
 };
 
-/** Whether a value is of one of the kinds: a type, a range, or a number or boolean as it prints. */
+/** Whether a value is of one of the kinds: a type, or a number or boolean as it prints. */
 const isOf = (kinds: string, value: unknown): boolean =>
-  kinds.includes(typeOf(value)) ||
-  kinds.split(' or ').some((kind) => {
-    const [, least, most] = kind.split(/ from | to /).map(Number);
-    return kind === describeValue(value) || isWithin(value, least!, most!);
-  });
+  kinds.includes(typeOf(value)) || kinds.split(' or ').includes(describeValue(value));
 
 /**
  * The type as KINDS has it; `?` for a Map or Headers, whose entries are no properties, and for
@@ -310,7 +306,8 @@ function checkValue(name: string, kind: string | Range, value: unknown): void {
     if (isOf(kind, value)) return;
     // Text in place of fields may hold secrets: it is not shown.
     const isText = isString(value) && /^(array|object)/.test(kind);
-    throw mustBe(name, kind, isText ? Object(value) : value);
+    const wrong = /\d/.test(kind) ? wrongNumber(value) : wrongType;
+    throw mustBe(name, kind, isText ? Object(value) : value, wrong);
   }
   const [, least = 1, most = Number.MAX_SAFE_INTEGER] = kind;
   if (isWithin(value, least, most)) return;

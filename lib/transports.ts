@@ -4,7 +4,7 @@
  */
 import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Buffer, documented, load, nextTick } from './builtins.js';
+import { Buffer, documented, load, nextTick, setImmediate } from './builtins.js';
 import { ConnectionError, type Phase } from './exceptions.js';
 import { writeToHandle, type HandleOwner } from './handles.js';
 import type { TlsOptions, TransportOptions } from './options.js';
@@ -305,8 +305,8 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     written.callback = (error) => {
       this._bypassing = 0;
       free();
-      if (error) transport.destroy(error);
-      this._tellTaken();
+      if (error) later(() => transport.destroy(error));
+      else this._tellTaken();
     };
     return false;
   }
@@ -347,6 +347,7 @@ export abstract class Transporter implements ByteSink, TransportOwner {
 
   _makeOnWritten(): (error?: Error | null) => void {
     const transport = this._transport;
+    if (this._ours) Object.assign(transport, FAILING_LATE);
     const release = (): void => {
       const free = this._lent;
       this._lent = undefined;
@@ -364,3 +365,19 @@ export abstract class Transporter implements ByteSink, TransportOwner {
     if (!this._transport.destroyed) this._onTaken();
   }
 }
+
+/**
+ * Calls it a whole turn of the event loop later. A stream that has failed reads no more: what the
+ * peer sent before it went, such as why, has been read by then.
+ */
+const later = (then: () => unknown): unknown => setImmediate(setImmediate, then);
+
+/** What a socket writes by, which tells of failures later. */
+const failingLate = (name: '_write' | '_writev') =>
+  function (this: Duplex, ...given: unknown[]): void {
+    const done = given.pop() as (error?: Error | null) => void;
+    const { [name]: write } = Object.getPrototypeOf(this) as Record<string, typeof done>;
+    const tell = (error?: Error | null): unknown => (error ? later(() => done(error)) : done());
+    write!.apply(this, [...given, tell] as never);
+  };
+const FAILING_LATE = { _write: failingLate('_write'), _writev: failingLate('_writev') };

@@ -21,6 +21,7 @@ import { build as bundle } from 'esbuild';
 import { NODE_PROPERTIES, SHORT, shortNames, sourceNames } from './names.mjs';
 import { shorten } from './shorten.mjs';
 import { root } from './shared.mjs';
+import { pruneTypes } from './types.mjs';
 
 const require = createRequire(import.meta.url);
 const dist = join(root, 'dist');
@@ -58,7 +59,7 @@ async function build() {
   const fresh = join(root, `dist.${process.pid}`);
   try {
     await Promise.all([compile(fresh), joinModules(fresh)]);
-    pruneTypes(join(fresh, 'cjs'));
+    pruneTypes(join(fresh, 'cjs'), PUBLIC);
     referToNode(join(fresh, 'cjs'));
     // The package says "type": "module"; the nearest package.json wins.
     writeFileSync(join(fresh, 'cjs', 'package.json'), '{ "type": "commonjs" }\n');
@@ -168,23 +169,6 @@ function markPure(code) {
 }
 
 /**
- * Leaves only the types that the public ones refer to.
- *
- * @param {string} folder
- */
-function pruneTypes(folder) {
-  const needed = new Set(PUBLIC);
-  for (const name of needed) {
-    const text = readFileSync(join(folder, `${name}.d.ts`), 'utf8');
-    for (const [, other = ''] of text.matchAll(/ from '\.\/([\w-]+)\.js'/g)) needed.add(other);
-  }
-  for (const file of readdirSync(folder)) {
-    if (file.endsWith('.d.ts') && !needed.has(file.replace('.d.ts', '')))
-      rmSync(join(folder, file));
-  }
-}
-
-/**
  * TypeScript 6 looks at Node's types only where it is told to: without them, all that speaks of a
  * Buffer would be `any`, and nobody would say so.
  *
@@ -222,6 +206,7 @@ function fingerprint() {
     join('tools', 'build.mjs'),
     join('tools', 'names.mjs'),
     join('tools', 'shorten.mjs'),
+    join('tools', 'types.mjs'),
   ].sort()) {
     hash.update(`\0${name}\0`).update(readFileSync(join(root, name)));
   }

@@ -11,8 +11,8 @@ import { root } from './shared.mjs';
 
 /** Properties that get short names, */
 export const SHORT = /^_[a-zA-Z]/;
-/** but for those of Node's own that are looked at. */
-export const NODE_PROPERTIES = /^_(handle|parent|writeState|unrefTimer)$/;
+/** but for those of Node's own that are looked at, or replaced. */
+export const NODE_PROPERTIES = /^_(handle|parent|write|writev|writeState|unrefTimer)$/;
 
 /** @param {string} name */
 export const isShort = (name) => SHORT.test(name) && !NODE_PROPERTIES.test(name);

@@ -18,11 +18,14 @@ const METHOD = 'method$';
 const TEXT = 'text$';
 /** What is called often, and needs no `this`; esbuild may say what it is imported from. */
 const CALLED_OFTEN =
-  /^(import_\w+\.)?(Buffer|JSON|Math|Object|Promise)\.(from|concat|allocUnsafe|allocUnsafeSlow|stringify|min|max|assign|entries|keys|resolve)$/;
+  /^(import_\w+\.)?(Buffer|JSON|Math|Number|Object|Promise)\.(from|concat|allocUnsafe|allocUnsafeSlow|stringify|min|max|isInteger|assign|entries|keys|getPrototypeOf|resolve|reject)$/;
 /** Throws of what one function makes from which on a function that throws it pays for itself. */
 const THROWN_OFTEN = 12;
 /** Methods to which it is all the same whether an argument is left out, and what they may be given. */
-const METHODS = { subarray: 'a,b', slice: 'a,b', toString: 'a,b,c', test: 'a', includes: 'a' };
+const METHODS = {
+  ...{ subarray: 'a,b', slice: 'a,b', toString: 'a,b,c', test: 'a', push: 'a' },
+  ...{ resume: '', destroy: 'a', toLowerCase: '', split: 'a,b' },
+};
 /** What runs for each message or frame. */
 const RUN_OFTEN =
   /^(Frames|Assembly|PullQueue|Fifo|SendQueue|Core|pullIterator|messageReceived|show\w*|receive|poll|pull|send|settleFrame|drained|writeFrame|bytesOf|decodeUtf8|writeToHandle|\w+FromChunk)\d*$/;
@@ -62,9 +65,10 @@ export async function shorten(code) {
   const pieces = statements.map((one) => (isPlain(one) ? arrowOf(one) : one.getFullText()));
   const helpers = [
     `var ${NOTHING},${THROW}=(error)=>{throw error},${PROMISE}=(start)=>new Promise(start);`,
-    ...methods.map(
-      (name) => `var ${METHOD}${name}=(owner,${METHODS[name]})=>owner.${name}(${METHODS[name]});`,
-    ),
+    ...methods.map((name) => {
+      const given = METHODS[name];
+      return `var ${METHOD}${name}=(owner${given && `,${given}`})=>owner.${name}(${given});`;
+    }),
     ...texts.map((text, i) => `var ${TEXT}${i}=${text};`),
     ...throwers.map((make) => `var ${THROW}${make}=(...rest)=>${THROW}(${make}(...rest));`),
     // What is imported may not be there yet, and promises need their `this`.
@@ -400,7 +404,8 @@ function methodOf(node) {
   const name = /** @type {keyof typeof METHODS} */ (callee.name.text);
   const isSuper = callee.expression.kind === ts.SyntaxKind.SuperKeyword;
   if (!Object.hasOwn(METHODS, name) || isSuper || given.some(ts.isSpreadElement)) return undefined;
-  return given.length <= METHODS[name].split(',').length ? name : undefined;
+  const most = METHODS[name].split(',').filter(Boolean).length;
+  return given.length <= most ? name : undefined;
 }
 
 /** @param {ts.NewExpression} node */
