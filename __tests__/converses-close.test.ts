@@ -309,6 +309,39 @@ describe('with a server that does not go along', () => {
     expect(told).toEqual([1000]);
   });
 
+  test('one that answers and waits for us to end TCP: two seconds are enough', async () => {
+    const { aws, peer } = await open({ closeTimeout: 60_000 }, { polite: false });
+    const closing = aws.closeConnection();
+    await peer.closeFrame();
+    const begun = performance.now();
+    peer.send(close(1000));
+
+    expect(await closing).toMatchObject({ code: 1000, wasClean: true });
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(1900);
+  });
+
+  test('one that breaks the protocol and does not end TCP: two seconds are enough', async () => {
+    const { aws, peer } = await open({ closeTimeout: 60_000 }, { polite: false });
+    const begun = performance.now();
+    peer.send(Buffer.from([0xf1, 0]));
+
+    expect(await aws.closed).toMatchObject({ code: 1006, error: { closeCode: 1002 } });
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(1900);
+    expect(await peer.closeFrame()).toMatchObject({ opcode: Opcode.close });
+  });
+
+  test('one that breaks the protocol meanwhile fails in phase closing', async () => {
+    const { aws, peer } = await open({}, { polite: false });
+    const closing = aws.closeConnection();
+    await peer.closeFrame();
+    peer.send(Buffer.from([0xf1, 0]));
+
+    const { code, error } = await closing;
+
+    expect(code).toBe(1006);
+    expect(error).toMatchObject({ name: 'FrameError', phase: 'closing' });
+  });
+
   test('one that reads nothing: closeTimeout runs from the call, however much is unsent', async () => {
     const { aws, converse, peer } = await open({ closeTimeout: 150 }, { polite: false });
     peer.socket.pause();

@@ -1,7 +1,7 @@
 /** Messages become bytes: masked, minimal, in order. */
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
-import { ControlFrames, DataFrames, Frames } from 'aiowebsocket';
+import { ControlFrames, DataFrames, Frames, InvalidStateError } from 'aiowebsocket';
 import { maskBytes } from 'aiowebsocket/masks';
 import { ping, readFrame, readFrames, text } from './helpers/frames.js';
 
@@ -378,6 +378,23 @@ test.each(['a', 'é', '漢', '😀'])('a turn of many short texts, the last of %
       texts.map((one) => Buffer.from(one).toString()),
     );
   }
+});
+
+test('without a writer each call fails, and nothing is thrown later', async () => {
+  const frames = new Frames();
+  const noWriter = /no writer/;
+
+  for (let i = 0; i < 3; i++) {
+    expect(() => {
+      frames.write(true, DataFrames.text, 'a');
+    }).toThrow(noWriter);
+    expect(() => {
+      frames.pong('a');
+    }).toThrow(InvalidStateError);
+  }
+  // What would be thrown at the end of the turn fails the test.
+  await nextTurn();
+  expect(frames.pending).toBe(0);
 });
 
 test('a writer that fails takes with it what it was given, and nothing else', async () => {

@@ -8,6 +8,7 @@ import { slabsLeft } from 'aiowebsocket/masks';
 import { SLABS } from 'aiowebsocket/wasm';
 import { atEnd } from './helpers/cleanup.js';
 import {
+  client,
   close,
   eventually,
   listen,
@@ -18,6 +19,10 @@ import {
   type Pair,
   type Peer,
 } from './helpers/peer.js';
+import { closeServers, RawServer, shakeHands } from './helpers/raw-server.js';
+import { makeCertificate } from './helpers/tls.js';
+
+afterEach(closeServers);
 
 interface Request {
   handle?: Handle;
@@ -121,9 +126,13 @@ test.each(['waits', 'is sent'])(
   },
 );
 
-testWithRequests.each(['reset', 'closed'])(
-  'what a server says before its connection is %s reaches a client that is sending',
-  async (how) => {
+test.each(
+  ['reset', 'closed'].flatMap((how) =>
+    [10, 65_000, 1_048_576, 4_194_304].map((size) => [how, size] as const),
+  ),
+)(
+  'what a server says before its connection is %s reaches a client that is sending %i bytes',
+  async (how, size) => {
     const { aws, converse, peer } = await opened();
     const errors: Error[] = [];
     aws.on('error', (error) => errors.push(error));
@@ -133,7 +142,7 @@ testWithRequests.each(['reset', 'closed'])(
     peer.send(text('last words'), close(1008, 'policy'));
     if (how === 'reset') peer.socket.resetAndDestroy();
     else peer.socket.destroy();
-    const sent = [converse.send('into the void'), converse.send(message(1)), converse.send('more')];
+    const sent = [Buffer.alloc(size), message(1), 'more'].map((data) => converse.send(data));
 
     expect(await received).toBe('last words');
     expect(await aws.closed).toMatchObject({ code: 1008, reason: 'policy', initiatedBy: 'remote' });
@@ -142,6 +151,31 @@ testWithRequests.each(['reset', 'closed'])(
     expect(aws.bufferedAmount).toBe(0);
   },
 );
+
+test.each([10, 1_048_576])('so it does over TLS, where %i bytes are sent', async (size) => {
+  const certificate = makeCertificate('server', { names: ['127.0.0.1'] });
+  const server = await RawServer.listen(
+    async (socket) => {
+      await shakeHands(socket);
+      socket.resume();
+      await once(socket, 'data');
+      socket.pause();
+      const words = Buffer.concat([text('last words'), close(1008, 'policy')]);
+      socket.write(words, () => socket.destroy());
+    },
+    { tls: certificate },
+  );
+  const aws = client(server.url.replace('ws', 'wss'), { ssl: { ca: certificate.cert } });
+  await aws.createConnection();
+  void aws.manipulator.send('first');
+  while (aws.state === SocketState.opened) {
+    void aws.manipulator.send(Buffer.alloc(size));
+    await new Promise(setImmediate);
+  }
+
+  expect(await aws.manipulator.receive()).toBe('last words');
+  expect(await aws.closed).toMatchObject({ code: 1008, reason: 'policy' });
+});
 
 test('a server that goes without a word is told of by an error, not by silence, when something is sent', async () => {
   const { aws, converse, peer } = await opened();

@@ -175,6 +175,12 @@ test('the same options make a request for each connection, each with its own key
   expect(first).not.toBe(second);
 });
 
+test.each([undefined, null, 5, {}])('a transport of %p is refused', (transport) => {
+  expect(() => new HandShake(parseUri('ws://a/'), transport as never)).toThrow(
+    /^transport must be an object with write, got /,
+  );
+});
+
 const LIST = [
   'Host: example.com',
   'Connection: Upgrade',

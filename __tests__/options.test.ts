@@ -282,6 +282,7 @@ test('Frames by itself checks what it takes', () => {
   expect(() => frames({ maxPaylod: 5 })).toThrow(/"maxPaylod" is no option/);
   expect(() => frames({ maxPayload: 0 })).toThrow(RangeError);
   expect(() => frames(null)).toThrow(/options must be an object, got null/);
+  expect(() => frames({ extension: 5 })).toThrow(/extension must be object, got 5/);
   expect(frames({ extension: undefined })).toBeInstanceOf(Frames);
 });
 

@@ -6,7 +6,13 @@ import { Buffer, clearTimeout, setTimeout } from './builtins.js';
 import { emitAll, move, NO_CLOSE, setDeadline } from './connections.js';
 import type { Connection } from './connections.js';
 import { ControlFrames, isCloseCode, SocketState, StatusCodes } from './enumerations.js';
-import { ConnectionClosed, ConnectionError, FrameError, TimeoutError } from './exceptions.js';
+import {
+  ConnectionClosed,
+  ConnectionError,
+  FrameError,
+  TimeoutError,
+  type Phase,
+} from './exceptions.js';
 import { runWaitingEnds, updateFlow } from './flows.js';
 import { armStream, dropSeenQueue, endReceiving } from './inboxes.js';
 import { endSending } from './outboxes.js';
@@ -91,13 +97,18 @@ export function fail(c: Connection, cause: Error): void {
   c._ending = true;
   c._error = cause;
   c._frames.stop();
-  if (cause instanceof FrameError && !c._closeSent) {
+  if (!(cause instanceof FrameError)) destroy(c);
+  else if (c._closeSent) {
+    // The codec, which made it, knows of frames alone.
+    Object.assign(cause, { phase: 'closing' satisfies Phase });
+    destroy(c);
+  } else {
     // Section 7.1.7: the peer learns why; what it sends from now on is read and dropped.
     writeClose(c, cause.closeCode);
     setDeadline(c, onDeadline, LINGER);
     c._transport.end();
     c._transport.resume();
-  } else destroy(c);
+  }
   updateFlow(c);
   emitAll(c, 'error', cause);
   endCalls(c);

@@ -97,7 +97,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const { host, resource } = checkMade(remote, 'remote', 'resource');
     if (!PLAIN.test(resource + host)) throw mustBe('remote', 'visible ASCII', resource + host);
     this.remote = remote;
-    this.transport = transport;
+    this.transport = checkMade(transport, 'transport', 'write');
     this.options = options;
     this.#numbers = checkOptions(options);
     checkProtocols(options.protocols);
