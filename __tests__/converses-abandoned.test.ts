@@ -72,6 +72,24 @@ test('a full queue of which nobody has ever taken anything: reading stops, with 
   );
 });
 
+test('who pulled before a listener came, and no more since, has nothing kept that it sees', async () => {
+  jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  const pair = await open();
+  const { aws, converse, peer } = pair;
+  peer.send(...texts(0, 1));
+  expect(await converse.receive()).toBe('m0');
+  let seen = 0;
+  aws.on('message', () => {
+    seen++;
+  });
+
+  // More than is kept for a receive() right after opening.
+  peer.send(...texts(1, 300));
+  await eventually(pair, () => seen === 299);
+
+  expect(converse.queueSize).toBe(0);
+});
+
 describe('a queue that was full before', () => {
   const quiet = (): unknown =>
     jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
