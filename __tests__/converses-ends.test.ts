@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { Duplex } from 'node:stream';
 import {
   AioWebSocket,
+  ConnectionClosed,
   ConnectionClosedError,
   Converse,
   Frames,
@@ -12,6 +13,7 @@ import {
 } from 'aiowebsocket';
 import { Compressor } from './conformance/deflate.js';
 import { close, ended, eventually, frame, open, Opcode, queued, text } from './helpers/peer.js';
+import { MemoryTransport } from './helpers/duplex.js';
 import { readFrames } from './helpers/frames.js';
 import { closeServers, RawServer, shakeHands } from './helpers/raw-server.js';
 import { makeCertificate } from './helpers/tls.js';
@@ -160,6 +162,25 @@ test('a stream that is destroyed at once is read to its end, where nobody pulls'
 
   expect(await converse.closed).toMatchObject({ code: 1000, wasClean: true });
   expect(seen).toBe(60);
+}, 5000);
+
+test('close() behind a message that never ends waits for no reader once the stream is gone', async () => {
+  const stream = new MemoryTransport();
+  const converse = new Converse(stream, { maxQueue: 2, closeTimeout: 60_000 });
+  await new Promise(setImmediate);
+  const sent = converse.send(
+    (async function* () {
+      yield 'a piece';
+      await new Promise(() => undefined);
+    })(),
+  );
+  const closing = converse.close();
+
+  stream.push(numbered(5));
+  stream.destroy();
+
+  await expect(sent).rejects.toBeInstanceOf(ConnectionClosed);
+  expect(await closing).toMatchObject({ code: 1006, wasClean: false, initiatedBy: 'local' });
 }, 5000);
 
 test('a reset loses nothing that had been read before', async () => {
