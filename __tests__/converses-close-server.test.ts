@@ -84,6 +84,20 @@ describe('a Close of the server', () => {
     await peer.until(() => peer.ended);
   });
 
+  test('that is not followed by a FIN: nothing goes out behind our answer, no ping either', async () => {
+    const options = { pingInterval: 50, closeTimeout: 300 };
+    // Several: a read that takes long lets go of the clocks, too.
+    const pairs = await Promise.all(
+      Array.from({ length: 10 }, () => open(options, { polite: false })),
+    );
+
+    for (const { peer } of pairs) peer.send(close(1000));
+    await Promise.all(pairs.map(({ aws }) => aws.closed));
+    await Promise.all(pairs.map(({ peer }) => peer.until(() => peer.ended)));
+
+    for (const { peer } of pairs) expect(peer.frames.at(-1)?.opcode).toBe(Opcode.close);
+  });
+
   test('with data behind it, then the FIN: nobody is waited for to read that', async () => {
     const { aws, peer } = await open({ closeTimeout: 60_000 }, { polite: false });
 
