@@ -208,6 +208,17 @@ describe('an answer fails the handshake', () => {
   });
 });
 
+test('an answer is held to the offer of its own connection, whatever others agreed on before', async () => {
+  const answer = `${NAME}; client_max_window_bits=10`;
+
+  expect(await accepted({ compression: true }, answer)).toBe(answer);
+  for (const compression of [{ clientMaxWindowBits: false }, false]) {
+    expect(await refused({ compression }, answer)).toMatchObject({
+      code: 'ERR_HANDSHAKE_EXTENSIONS',
+    });
+  }
+});
+
 describe('an answer is fine', () => {
   test.each([
     ['without parameters', true, NAME],
