@@ -89,6 +89,23 @@ describe('a server that answers nothing', () => {
     expect(error).toBeInstanceOf(TimeoutError);
   });
 
+  test('is given up also where reading was paused, and resumed at once', async () => {
+    // Each has a timer of its own, which it leaves, and most probably comes back to.
+    const pairs = await Promise.all(
+      [400, 500, 600, 700].map((readTimeout) => open({ ...off, readTimeout })),
+    );
+    // They are being read.
+    await new Promise(setImmediate);
+    for (const { aws } of pairs) {
+      aws.pause();
+      aws.resume();
+    }
+
+    const ends = await Promise.all(pairs.map(({ aws }) => aws.closed));
+
+    for (const { error } of ends) expect(error).toMatchObject({ operation: 'read' });
+  });
+
   test('is given up after readTimeout when pings are off', async () => {
     const { aws, peer } = await open({ ...off, readTimeout: 100 });
 
