@@ -386,6 +386,19 @@ describe('no false alarm', () => {
     expect(aws.state).toBe(1);
   });
 
+  test('while the user has paused, though a ping is out', async () => {
+    const { aws, peer } = await open({ ...off, pingInterval: 50, pongTimeout: 700 });
+    await peer.until(() => peer.payloads(Opcode.ping).length === 1);
+
+    aws.pause();
+    await pass(800);
+    aws.resume();
+    await pass(100);
+
+    expect(aws.state).toBe(1);
+    expect((await aws.closed).error).toMatchObject({ operation: 'pong' });
+  });
+
   test('while a slow consumer has let the queue fill', async () => {
     const pair = await open({ ...short, maxQueue: 2 });
     const { aws, converse, peer } = pair;
