@@ -2,7 +2,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
+import { Duplex } from 'node:stream';
 import {
+  Converse,
   SocketState,
   TimeoutError,
   type AioWebSocket,
@@ -501,6 +503,20 @@ describe('no false alarm', () => {
     expect(aws.state).toBe(1);
     await Promise.all(sent);
   }, 60_000);
+});
+
+test('bytes that begin to wait are no silence: readTimeout begins anew', async () => {
+  // It takes what is written, and never says that it is done with it.
+  const stream = new Duplex({ read: () => undefined, write: () => undefined });
+  const converse = new Converse(stream, { readTimeout: 1000, pingInterval: 0 });
+  await pass(600);
+  const begun = performance.now();
+
+  await converse.send('news');
+  const { error } = await converse.closed;
+
+  expect(error).toMatchObject({ operation: 'read' });
+  expect(performance.now() - begun).toBeGreaterThan(900);
 });
 
 test('nothing goes on after the end: no ping, no alarm', async () => {
