@@ -206,28 +206,29 @@ test('pings that silence asked for are not collected: a pong that comes late ans
   expect(latencies).toEqual([undefined, expect.any(Number)]);
 });
 
-describe('over TLS', () => {
+describe.each(['ws', 'wss'])('over %s', (scheme) => {
   const certificate = makeCertificate('server', { names: ['127.0.0.1'] });
-  const secured = async (
+  const served = async (
     options: AioWebSocketOptions,
     serve: (socket: Socket) => unknown,
   ): Promise<AioWebSocket> => {
+    const secure = scheme === 'wss';
     const server = await RawServer.listen(
       async (socket) => {
         await shakeHands(socket);
         await serve(socket);
       },
-      { tls: certificate },
+      secure ? { tls: certificate } : {},
     );
-    const aws = client(`wss://127.0.0.1:${server.port}/`, {
-      ssl: { ca: certificate.cert },
+    const aws = client(`${scheme}://127.0.0.1:${server.port}/`, {
+      ...(secure && { ssl: { ca: certificate.cert } }),
       ...options,
     });
     return aws.createConnection();
   };
 
   test('a dead link is found pongTimeout after the ping, not a pingInterval later', async () => {
-    const aws = await secured({ ...off, pingInterval: 1500, pongTimeout: 200 }, (socket) =>
+    const aws = await served({ ...off, pingInterval: 1500, pongTimeout: 200 }, (socket) =>
       socket.resume(),
     );
     const begun = performance.now();
@@ -255,7 +256,7 @@ describe('over TLS', () => {
   });
 
   test('a slow server that takes what we send is left alone, though it says nothing', async () => {
-    const aws = await secured({ ...off, readTimeout: 400 }, async (socket) => {
+    const aws = await served({ ...off, readTimeout: 400 }, async (socket) => {
       socket.pause();
       while (!socket.destroyed) {
         await pass(50);
