@@ -108,6 +108,17 @@ describe('an iterable', () => {
     expect(peer.frames.at(-1)?.fin).toBe(true);
   });
 
+  test('without an item sends nothing, and what follows is whole', async () => {
+    const { converse, peer } = await open();
+
+    await converse.send([]);
+    await converse.send('next');
+    await peer.until(() => peer.messages.length > 0);
+
+    expect(peer.frames).toMatchObject([{ fin: true, opcode: Opcode.text }]);
+    expect(peer.messages.map(String)).toEqual(['next']);
+  });
+
   test('with code text sends its bytes as text, and checks them across pieces', async () => {
     const { converse, peer } = await open();
     const bytes = Buffer.from('grüße');
