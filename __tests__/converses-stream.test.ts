@@ -62,6 +62,15 @@ test('gives text as strings that never cut a character', async () => {
   }
 });
 
+test('gives no piece of an empty message that came before it was asked for', async () => {
+  const { converse, peer } = await open();
+  peer.send(text(''), text('next'));
+  await queued({ converse }, 2);
+
+  expect(await pieces(converse.receiveStream())).toEqual([]);
+  expect(await converse.receive()).toBe('next');
+});
+
 test('ends at once for an empty message, and the next message is the next', async () => {
   const { converse, peer } = await open();
   peer.send(text(''), text('next'));
