@@ -183,6 +183,20 @@ test('close() behind a message that never ends waits for no reader once the stre
   expect(await closing).toMatchObject({ code: 1006, wasClean: false, initiatedBy: 'local' });
 }, 5000);
 
+test('a stream that ends without a Close frame is gone, though it could still be written to', async () => {
+  const stream = new MemoryTransport();
+  const converse = new Converse(stream);
+  await new Promise(setImmediate);
+
+  stream.push(null);
+
+  expect(await converse.closed).toMatchObject({
+    code: 1006,
+    error: { code: 'ERR_CONNECTION_LOST' },
+  });
+  expect(stream.destroyed).toBe(true);
+}, 5000);
+
 test('a reset loses nothing that had been read before', async () => {
   const { aws, converse, peer } = await open({ maxQueue: 100 });
   peer.send(numbered(1000), close(1000));
