@@ -12,7 +12,17 @@ import {
   type Remote,
 } from 'aiowebsocket';
 import { Compressor } from './conformance/deflate.js';
-import { close, ended, eventually, frame, open, Opcode, queued, text } from './helpers/peer.js';
+import {
+  close,
+  ended,
+  eventually,
+  fragments,
+  frame,
+  open,
+  Opcode,
+  queued,
+  text,
+} from './helpers/peer.js';
 import { MemoryTransport } from './helpers/duplex.js';
 import { readFrames } from './helpers/frames.js';
 import { closeServers, RawServer, shakeHands } from './helpers/raw-server.js';
@@ -321,6 +331,17 @@ describe('while the end waits for the user', () => {
     expect(told).toEqual(['the connection broke without a Close frame: gone', 1006]);
     expect(converse.queueSize).toBe(16);
   });
+
+  test('one who leaves a stream unread is waited for no longer, though somebody listens', async () => {
+    const { aws, converse, peer } = await open({ closeTimeout: 100, maxQueueBytes: 1000 });
+    aws.on('message', () => undefined);
+    const stream = converse.receiveStream();
+    peer.send(...fragments(Opcode.binary, Array<Buffer>(10).fill(Buffer.alloc(500))));
+    expect((await stream.next()).value).toHaveLength(500);
+    aws.transport?.destroy(new Error('gone'));
+
+    expect(await aws.closed).toMatchObject({ code: 1006 });
+  }, 5000);
 
   test('listeners get everything all the same, where one who has pulled does so no more', async () => {
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
