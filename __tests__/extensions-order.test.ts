@@ -2,7 +2,16 @@
 import { ConnectionClosed, DataFrames } from 'aiowebsocket';
 import type { Compressor } from './conformance/deflate.js';
 import { ENGINES, noise, openCompressed, useEngine } from './helpers/deflate.js';
-import { binary, client, close, eventually, Opcode, ping, text } from './helpers/peer.js';
+import {
+  binary,
+  client,
+  close,
+  eventually,
+  Opcode,
+  ping,
+  readingStops,
+  text,
+} from './helpers/peer.js';
 import { wsServer } from './helpers/ws-server.js';
 
 const RSV1 = { rsv: 4 } as const;
@@ -273,4 +282,18 @@ describe("zlib's handle", () => {
     expect(errors).toHaveLength(1);
     await expect(converse.receive()).rejects.toMatchObject({ closeCode: 1006, cause: errors[0] });
   });
+});
+
+test('nothing more is read while a large message is being inflated', async () => {
+  const pair = await openCompressed();
+  const { aws, converse, peer, compressor } = pair;
+
+  const received = converse.receive();
+
+  peer.send(binary(compressor.compress(Buffer.alloc(40_000_000)), RSV1));
+  await Promise.race([received, eventually(pair, () => aws.transport!.isPaused())]);
+
+  expect(await readingStops(pair)).toBe(true);
+  expect(await received).toHaveLength(40_000_000);
+  await eventually(pair, () => !aws.transport!.isPaused());
 });
