@@ -79,6 +79,24 @@ test('ends at once for an empty message, and the next message is the next', asyn
   expect(await converse.receive()).toBe('next');
 });
 
+test.each<[string, (pair: Pair) => Promise<unknown>]>([
+  [
+    'a receive() that times out',
+    ({ converse }) => converse.receive({ timeout: 10 }).catch(() => undefined),
+  ],
+  ['a stream that is left', ({ converse }) => converse.receiveStream().return()],
+])('gives the first piece before the message ends also behind %s', async (_what, give) => {
+  const pair = await open();
+  const { converse, peer } = pair;
+  const before = give(pair);
+  const stream = converse.receiveStream();
+  await before;
+
+  peer.send(binary('first', { fin: false }));
+
+  expect(await stream.next()).toEqual({ value: Buffer.from('first'), done: false });
+});
+
 test('gives a message that was queued already', async () => {
   const { converse, peer } = await open();
   peer.send(text('one'), binary('two'));
