@@ -340,3 +340,14 @@ test('a busy event loop is no false alarm: what has arrived meanwhile is given',
 
   await expect(receiving).resolves.toBe('in time');
 });
+
+test('a loop that has been left takes no message, though it is asked for more', async () => {
+  const { converse, peer } = await open();
+  const loop = converse[Symbol.asyncIterator]();
+  await loop.return?.();
+  peer.send(text('one'));
+  await queued({ converse }, 1);
+
+  expect(await loop.next()).toEqual({ value: undefined, done: true });
+  expect(await converse.receive()).toBe('one');
+});
