@@ -240,7 +240,7 @@ describe.each(['ws', 'wss'])('over %s', (scheme) => {
   });
 
   test('a dead link is found however often something is sent, in whichever turn', async () => {
-    const aws = await secured({ ...off, pingInterval: 100, pongTimeout: 100 }, (socket) =>
+    const aws = await served({ ...off, pingInterval: 100, pongTimeout: 100 }, (socket) =>
       socket.pause(),
     );
     const sending = (async () => {

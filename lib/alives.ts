@@ -85,7 +85,7 @@ const due = (ms: number, since: number): number => (ms > 0 ? since + ms : Infini
 function checkSilence(c: Connection): void {
   const time = now();
   // While our own event loop was busy nobody listened: that was no silence.
-  const late = c._nextCheck && Math.max(0, time - c._nextCheck);
+  const late = Math.max(0, time - c._nextCheck);
   c._lastHeard = Math.min(time, c._lastHeard + late);
   if (c._pingTaken > 0) c._pingTaken += late;
   if (c._heard) c._takenBefore = c._lastTaken;

@@ -107,7 +107,6 @@ export function fail(c: Connection, cause: Error): void {
     writeClose(c, cause.closeCode);
     setDeadline(c, onDeadline, LINGER);
     c._transport.end();
-    c._transport.resume();
   }
   updateFlow(c);
   emitAll(c, 'error', cause);
@@ -193,7 +192,7 @@ export function conclude(c: Connection, then: () => void): void {
   const info: { -readonly [K in keyof CloseInfo]: CloseInfo[K] } = {
     code,
     reason,
-    wasClean: c._closeSent && !!received,
+    wasClean: !!received,
     initiatedBy: byRemote && !c._closeRequested ? 'remote' : 'local',
     discarded: c._discarded,
   };

@@ -37,7 +37,7 @@ export function messageReceived(c: Connection, message: Message, bytes: number):
   }
   const listening = !c._listenersWait && countListeners(c) > 0;
   if (queue._offer(message)) armStream(c);
-  else if (!listening || !c._keepsNothing) keep(c, message, bytes, listening);
+  else keep(c, message, bytes, listening);
   if (listening) show(c, message);
 }
 

@@ -8,7 +8,7 @@ import { conclude, ensureBuilt, root } from './shared.mjs';
 /** 30 KB: where the client is to get. */
 const goal = 30_720;
 /** What it may not exceed meanwhile: a ratchet, which follows the size downwards. */
-const limit = 53_336;
+const limit = 53_300;
 
 await ensureBuilt();
 const { outputFiles, metafile } = await build({
