@@ -7,8 +7,8 @@ import { Buffer, documented, kMaxLength, load, NOTHING } from './builtins.js';
 import { StatusCodes } from './enumerations.js';
 import { FrameError } from './exceptions.js';
 import { MOST_BITS, type CompressionOptions, type DeflateParameters } from './negotiations.js';
-import { ownOf } from './values.js';
 import type { Extension } from './parts.js';
+import { ownOf } from './values.js';
 
 /** Ends each compressed message, and is left out on the wire (RFC 7692 section 7.2.1). */
 const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
