@@ -1,8 +1,8 @@
 /** Dead links are found, and living ones are left alone. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
-import { setImmediate as turn } from 'node:timers/promises';
 import { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import {
   Converse,
   SocketState,

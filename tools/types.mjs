@@ -13,6 +13,7 @@ import ts from 'typescript';
  * @param {readonly string[]} files that are public
  */
 export function pruneTypes(folder, files) {
+  const declarations = reader(folder);
   /** @type {Map<string, Set<string>>} the names that are wanted of each file */
   const wantedOf = new Map();
   /**
@@ -32,21 +33,6 @@ export function pruneTypes(folder, files) {
       } else for (const one of identifiers(statement)) if (found.has(one)) want(file, one);
     }
   };
-  /** @type {Map<string, Map<string, ts.Statement[]>>} */
-  const parsed = new Map();
-  const declarations = (/** @type {string} */ file) => {
-    const known = parsed.get(file);
-    if (known) return known;
-    const text = readFileSync(join(folder, `${file}.d.ts`), 'utf8');
-    const { statements } = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
-    /** @type {Map<string, ts.Statement[]>} */
-    const found = new Map();
-    for (const one of statements) {
-      for (const name of namesOf(one)) found.set(name, [...(found.get(name) ?? []), one]);
-    }
-    parsed.set(file, found);
-    return found;
-  };
   for (const file of files) {
     for (const [name, [one]] of declarations(file)) {
       if (one && !ts.isImportDeclaration(one)) want(file, name);
@@ -58,6 +44,26 @@ export function pruneTypes(folder, files) {
     if (!wanted) rmSync(join(folder, name));
     else writeFileSync(join(folder, name), prunedText([...declarations(file).entries()], wanted));
   }
+}
+
+/**
+ * @param {string} folder
+ * @returns {(file: string) => Map<string, ts.Statement[]>} gives what a file of it declares, by name
+ */
+function reader(folder) {
+  /** @type {Map<string, Map<string, ts.Statement[]>>} */
+  const known = new Map();
+  return (file) => {
+    const found = known.get(file) ?? new Map();
+    if (known.has(file)) return found;
+    known.set(file, found);
+    const text = readFileSync(join(folder, `${file}.d.ts`), 'utf8');
+    const { statements } = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+    for (const one of statements) {
+      for (const name of namesOf(one)) found.set(name, [...(found.get(name) ?? []), one]);
+    }
+    return found;
+  };
 }
 
 /**
