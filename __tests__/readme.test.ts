@@ -40,7 +40,7 @@ function knownOptions(): string[] {
 test.each(readmes)('%s has every option in its tables, and no other', (name) => {
   const text = read(name);
   const from = text.search(/^## (Options|选项)$/m);
-  const to = text.search(/^## (Status codes|状态码)$/m);
+  const to = text.search(/^## (Status codes|关闭码)$/m);
   const named = rows(text.slice(from, to)).flatMap(
     ([cell = '']) => /^`(\w+)`$/.exec(cell)?.[1] ?? [],
   );
@@ -87,7 +87,7 @@ function headings(text: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
     heading
       .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s-]/gu, '')
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
       .trim()
       .replace(/\s/g, '-'),
   );

@@ -131,9 +131,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   /**
    * Connects; with a body, runs it and closes at its end, also when it throws: the original's
    * `async with`.
-   * @param options may also hold a `signal` that aborts the attempt
+   * @param uri as the constructor takes it
+   * @param options as the constructor takes them; may also hold a `signal` that aborts the attempt
+   * @param body gets the open connection, which is closed when it is done
    * @returns the open connection, or what the body returns
-   * @throws what the constructor throws, as a rejection, and what `createConnection()` rejects with
+   * @throws what the constructor throws, as a rejection, what `createConnection()` rejects with, and,
+   * once the connection is closed, what the body throws
    */
   static connect<A extends AioWebSocket, U>(this: new (uri: U) => A, uri: U): Promise<A>;
   static connect<A extends AioWebSocket, U, O extends AioWebSocketOptions | undefined>(
@@ -175,7 +178,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 
   /**
    * What sends, receives and closes on this connection.
-   * @throws {InvalidStateError} before it is open
+   * @throws {InvalidStateError} before `afterOpen`, until the handshake is verified
    */
   get manipulator(): Converse {
     if (!this.#converse) {
@@ -222,12 +225,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return this.#response?.extensions ?? '';
   }
 
-  /** The server's end of the TCP connection. */
+  /** The server's end of the TCP connection, while there is one. */
   get remoteAddress(): SocketAddress | undefined {
     return socketAddress(this.#transport, 'remote');
   }
 
-  /** Our end of the TCP connection. */
+  /** Our end of the TCP connection, while there is one. */
   get localAddress(): SocketAddress | undefined {
     return socketAddress(this.#transport, 'local');
   }
@@ -236,11 +239,14 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * Connects. Listeners attached in the turn in which this resolves miss nothing. Where anybody
    * listens for `error`, or ends it by `closeConnection()` or `terminate()`, a rejection need not be
    * handled as well.
+   * @param options may hold a `signal` that aborts the attempt
+   * @returns this connection, open
    * @throws {ConnectionError} the network failed; `phase` tells where
    * @throws {TimeoutError} after `timeout`
    * @throws {HandShakeError} the server's answer was not what RFC 6455 section 4.1 asks for
    * @throws {InvalidStateError} when it has been called before, or is closed while connecting
-   * @throws `signal.reason`, once aborted
+   * @throws {TypeError} or RangeError for options, or for a request that a subclass composed wrongly
+   * @throws `signal.reason`, once aborted, and what hooks throw
    */
   createConnection(options: CallerSignal = NO_OPTIONS): Promise<this> {
     const opened: Promise<this> = this.#openOnce(options, (isWanted) => {
@@ -272,8 +278,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   }
 
   /**
-   * Closes: a Close frame, the server's answer, the end of TCP. While connecting it aborts the
-   * attempt.
+   * Closes: a Close frame, the server's answer, the end of TCP. Before or while connecting it ends
+   * the attempt: `createConnection()` rejects with InvalidStateError, and `close` has 1006.
    * @param code 1000–1003, 1007–1014 or 3000–4999
    * @param reason at most 123 bytes of UTF-8
    * @returns how it ended; the same promise for every call
@@ -288,14 +294,17 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     });
   }
 
-  /** Ends at once: no Close frame, no waiting. */
+  /**
+   * Ends at once: no Close frame, no waiting. Before or while connecting it ends the attempt, as
+   * `closeConnection()` does.
+   */
   terminate(): void {
     if (this.state >= SocketState.opened) this.#converse?.terminate();
     else this.#endUnopened('terminate');
   }
 
   /**
-   * Stops reading: the server feels it.
+   * Stops reading: TCP makes the server wait.
    * @throws {InvalidStateError} before it is open
    */
   pause(): void {
@@ -510,7 +519,7 @@ interface Opens {
 
 /** What {@link AioWebSocket.connect} takes besides the options of its class. */
 export interface CallerSignal {
-  /** Aborts the attempt, with `signal.reason`. */
+  /** Aborts the attempt, with `signal.reason`. @default none */
   signal?: AbortSignal | undefined;
 }
 

@@ -39,7 +39,10 @@ export abstract class MessageEmitter<Events extends object> extends EventEmitter
     return this.#core._state;
   }
 
-  /** Bytes that wait to be sent. */
+  /**
+   * Bytes that wait to be sent, the headers of their frames included. Short texts of this turn of
+   * the event loop are counted as if they were ASCII.
+   */
   get bufferedAmount(): number {
     return buffered(this.#core);
   }

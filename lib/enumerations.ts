@@ -11,7 +11,7 @@ export enum SocketState {
   connecting = 0,
   /** Messages flow. */
   opened = 1,
-  /** A Close frame has been sent or received (RFC 6455 section 7.1.3). */
+  /** It is ending, with or without a Close frame (RFC 6455 section 7.1.3): nothing can be sent. */
   closing = 2,
   /** Nothing is left: no socket, no timer. */
   closed = 3,
@@ -108,13 +108,16 @@ const status = (code: number): readonly [name: string, text: string] => {
 
 /**
  * The name of a close code, as in the original's table: `statusName(1000)` is `'CLOSE_NORMAL'`.
- * Codes without a name of their own get that of their range.
+ * Codes without a name of their own get that of their range; any other number is `'UNKNOWN'`.
  */
 export function statusName(code: number): string {
   return status(code)[0];
 }
 
-/** What a close code means: `describeStatus(1009)` is `'message too big'`. */
+/**
+ * What a close code means: `describeStatus(1009)` is `'message too big'`. A number that is none is
+ * `'out of range'`.
+ */
 export function describeStatus(code: number): string {
   return status(code)[1];
 }

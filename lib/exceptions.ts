@@ -8,10 +8,18 @@
  */
 import { StatusCodes } from './enumerations.js';
 
-/** How far a connection had come when it failed. */
+/**
+ * How far a connection had come when it failed: `dns`, `beforeOpen` and the host's name; `tcp` and
+ * `tls`, connecting; `handshake`, the opening handshake, and `afterOpen`; `open`, messages;
+ * `closing`, the closing handshake.
+ */
 export type Phase = 'dns' | 'tcp' | 'tls' | 'handshake' | 'open' | 'closing';
 
-/** What a {@link TimeoutError} waited for. */
+/**
+ * What a {@link TimeoutError} waited for: `open`, the opening (`timeout`); `read`, any byte
+ * (`readTimeout`); `pong`, a pong (`pongTimeout`, or `ping()`); `receive`, a message (`timeout` of
+ * `receive()`); `close`, the closing handshake (`closeTimeout`).
+ */
 export type TimedOperation = 'open' | 'read' | 'pong' | 'receive' | 'close';
 
 /** The stable `code` of each error; messages may change, these do not. */
@@ -146,7 +154,7 @@ export class FrameError extends AioWebSocketError {
   /** How far the connection had come. */
   readonly phase: Phase = 'open';
 
-  /** The code that the Close frame to the peer carries. */
+  /** The code that the Close frame to the peer carries; the event `close` has 1006. */
   declare readonly closeCode: number;
 
   constructor(
@@ -160,7 +168,10 @@ export class FrameError extends AioWebSocketError {
   }
 }
 
-/** The connection is closed, so the call could not be carried out. */
+/**
+ * The connection is closed, so the call could not be carried out. `cause` is what broke it, where
+ * something did.
+ */
 export class ConnectionClosed extends AioWebSocketError {
   override readonly name: string = 'ConnectionClosed';
   /**

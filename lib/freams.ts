@@ -48,7 +48,7 @@ export interface FramesEvents {
 
 /** What {@link Frames} takes. */
 export interface FramesOptions extends LimitOptions {
-  /** The extension that was negotiated. */
+  /** The extension that was negotiated. @default none */
   extension?: Extension | undefined;
 }
 
@@ -141,6 +141,7 @@ export class Frames extends EventEmitter<FramesEvents> {
    * @param write takes packed frames, where any are to be written: a function or a stream, which
    * get bytes of their own, or a {@link ByteSink}, which gets bytes on loan
    * @param options limits
+   * @throws {TypeError} or RangeError for `write` or options that cannot be
    */
   constructor(write: FramesWrite | ByteSink = NO_WRITER, options: FramesOptions = {}) {
     super();
@@ -171,7 +172,8 @@ export class Frames extends EventEmitter<FramesEvents> {
    * Parses what the peer sent, in order with what it was fed before, and emits what it completes.
    * The chunk may be reused once the call returns.
    * @returns false while paused: what is left is kept, and parsed by `resume()`
-   * @throws {FrameError} at the first byte that breaks the protocol; nothing is taken afterwards
+   * @throws {FrameError} at the first byte that breaks the protocol; nothing is taken afterwards.
+   * TypeError for what is no bytes
    */
   feed(chunk: Uint8Array): boolean {
     const bytes = bytesOf(chunk);
@@ -230,7 +232,10 @@ export class Frames extends EventEmitter<FramesEvents> {
     return this.#messageBytes;
   }
 
-  /** Hands the message under way, or else the next one, on in pieces as they arrive. */
+  /**
+   * Has the message under way, or else the next one, go to the sink in pieces, as they arrive;
+   * `deliver()` is not called for it.
+   */
   divert(sink: PieceSink): void {
     this.#ensureAssembly()._divert(sink);
   }
@@ -256,7 +261,11 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   /**
    * Packs one frame, masked with a fresh key, for those who use Frames without a writer.
+   * @param fin whether it ends its message
+   * @param code its opcode
+   * @param message a string, or bytes
    * @param rsv reserved bits in place: RSV1 is 0x40
+   * @throws {RangeError} or TypeError as {@link write} does
    */
   packMessage(fin: boolean, code: number, message: string | Uint8Array, rsv = 0): Buffer {
     const data = payloadOf(code, message);
@@ -308,6 +317,8 @@ export class Frames extends EventEmitter<FramesEvents> {
   /**
    * Masks or unmasks bytes in place (RFC 6455 section 5.3).
    * @param key the four bytes of the masking key
+   * @returns `data`
+   * @throws {RangeError} for a key of another length
    */
   static messageMask(data: Uint8Array, key: Uint8Array): Uint8Array {
     if (key.length !== 4) throw mustBe('key', '4 bytes', key.length, wrongValue);

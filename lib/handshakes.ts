@@ -91,7 +91,12 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   /** @internal The parameters of permessage-deflate that were negotiated. */
   declare [DEFLATE]: DeflateParameters | undefined;
 
-  /** @throws TypeError or RangeError for headers, protocols or limits that cannot be */
+  /**
+   * @param remote where to connect, as `parseUri()` tells it
+   * @param transport an open byte stream
+   * @param options what the request says, and limits of the response
+   * @throws TypeError or RangeError for headers, protocols or limits that cannot be
+   */
   constructor(remote: Remote, transport: Duplex, options: HandShakeOptions = {}) {
     super();
     const { host, resource } = checkMade(remote, 'remote', 'resource');
@@ -104,7 +109,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   }
 
   /**
-   * Checks the options against each other, as far as that goes before there is a connection.
+   * Checks all of the request that the options decide, before anything is connected. The
+   * constructor of AioWebSocket calls it.
    * @throws TypeError or RangeError that names the option
    */
   static check(remote: Remote, options: HandShakeOptions): void {
@@ -114,7 +120,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     checkHead(composeHead(requestLine, fields));
   }
 
-  /** The whole request head, blank line included. May be asynchronous, to fetch a token first. */
+  /**
+   * The whole request head, blank line included. May be asynchronous, to fetch a token first.
+   * @throws {TypeError} or RangeError for fields that cannot be
+   */
   shakeHeaders(): string | Promise<string> {
     // The line may stand in the list that the fields are from.
     const fields = checkMade(this.requestHeaders(), 'requestHeaders()', 'map');
@@ -122,7 +131,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   }
 
   /**
-   * Sends the request.
+   * Composes the request, checks it, emits `request` and sends it.
    * @throws {TypeError} when the composed head is not what RFC 6455 section 4.1 asks for
    */
   async shake(): Promise<void> {
@@ -144,7 +153,8 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   }
 
   /**
-   * Reads the response and verifies it.
+   * Reads the response, emits `response`, verifies it, and leaves the stream paused. The body of a
+   * refusal is read up to 64 KiB, and waited for 2 seconds at most.
    * @throws {HandShakeError} when it is not what RFC 6455 section 4.1 asks for
    * @throws {ConnectionError} when the connection ends first
    */

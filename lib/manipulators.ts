@@ -28,7 +28,7 @@ import { checkMade, promiseTry } from './values.js';
 export interface ConverseEvents {
   /** A whole message: text as a string, binary as a Buffer of its own. */
   message: [data: Message, isBinary: boolean];
-  /** The server pings; it has been answered, unless `autoPong` is off. */
+  /** The server pings; it is answered, unless `autoPong` is off. */
   ping: [payload: Buffer];
   /** A pong; `latency` in milliseconds where it answers a ping of ours. */
   pong: [payload: Buffer, latency: number | undefined];
@@ -179,7 +179,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     terminate(coreOf(this));
   }
 
-  /** Stops reading: the server feels it. Timers of silence stand still. */
+  /** Stops reading: TCP makes the server wait. Timers of silence stand still. */
   pause(): void {
     pauseReading(coreOf(this), true);
   }

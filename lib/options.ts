@@ -31,22 +31,24 @@ export type TlsOptions = Omit<
 /** Limits on the memory that a peer can make this side spend; checked before it is. */
 export interface LimitOptions {
   /**
-   * Most bytes of one message, after inflation; one more fails the connection with 1009.
+   * Most bytes of one message, after inflation; at least 1. One more fails the connection with a
+   * FrameError: the server is told 1009, `close` has 1006.
    * @default 67_108_864 (64 MiB)
    */
   maxPayload?: number | undefined;
   /**
-   * Most frames of one message, empty ones included; one more fails the connection with 1008.
+   * Most frames of one message, empty ones included; at least 1. One more fails the connection with
+   * a FrameError: the server is told 1008, `close` has 1006.
    * @default 131_072
    */
   maxFragments?: number | undefined;
   /**
-   * Most messages waiting for `receive()`. When full, reading pauses until half are taken.
+   * Most messages waiting for `receive()`; at least 1. When full, reading pauses until half are taken.
    * @default 65_536
    */
   maxQueue?: number | undefined;
   /**
-   * Most payload bytes waiting for `receive()`. When full, reading pauses until half are taken.
+   * Most payload bytes waiting for `receive()`; at least 1. When full, reading pauses until half are taken.
    * @default 16_777_216 (16 MiB)
    */
   maxQueueBytes?: number | undefined;
@@ -55,7 +57,7 @@ export interface LimitOptions {
 /** What {@link Converse} takes. */
 export interface ConverseOptions extends LimitOptions {
   /**
-   * Bytes that may wait to be sent before `send()` waits for `drain`.
+   * Bytes that may wait to be sent before `send()` waits for `drain`; at least 1.
    * @default 1_048_576 (1 MiB)
    */
   highWaterMark?: number | undefined;
@@ -83,7 +85,8 @@ export interface ConverseOptions extends LimitOptions {
   readTimeout?: number | undefined;
   /**
    * Milliseconds for the closing handshake, from the call to the end of the TCP connection; then
-   * the socket is destroyed; at least 1.
+   * the socket is destroyed; at least 1. `afterClose` may take as long again; and where the
+   * connection has ended, or its queue is full beside a listener, so long is waited for a pull.
    * @default 10_000
    */
   closeTimeout?: number | undefined;
@@ -118,12 +121,12 @@ export interface HandShakeOptions {
    */
   compression?: boolean | CompressionOptions | undefined;
   /**
-   * Most bytes of the response's status line and fields.
+   * Most bytes of the response's status line and fields; at least 1.
    * @default 65_536
    */
   maxHeadBytes?: number | undefined;
   /**
-   * Most fields of the response.
+   * Most fields of the response; at least 1.
    * @default 256
    */
   maxHeadFields?: number | undefined;
@@ -144,8 +147,8 @@ export interface TransportOptions {
   /** IP version: 4, 6, or 0 for both. @default 0 */
   family?: 0 | 4 | 6 | undefined;
   /**
-   * Milliseconds that each address of a host with several has to answer, but for the last one, before
-   * the next is tried: more for a server that is far away. @default Node's own
+   * Milliseconds for each address of a host with several, but for the last one, before the next is
+   * tried; at least 10. More for a server that is far away. @default Node's own
    */
   autoSelectFamilyAttemptTimeout?: number | undefined;
   /**

@@ -53,11 +53,11 @@ export interface Remote {
 }
 
 /**
- * A field of a request. `line` is its exact text where that is not `name: value`.
+ * A field of a request or a response. `line` is its exact text where that is not `name: value`.
  */
 export type HeaderField = readonly [name: string, value: string, line?: string];
 
-/** The fields of a request, in order. */
+/** The fields of a request or a response, in order. */
 export type HeaderList = readonly HeaderField[];
 
 /**
@@ -122,7 +122,8 @@ let lastRemote: Remote | undefined;
  * Takes a `ws://` or `wss://` URI apart (RFC 6455 section 3). The path and query are kept as
  * written; characters that a request line may not carry are percent-encoded as UTF-8.
  * @throws {InvalidURI} a scheme other than ws and wss, no host, port 0 or above 65535, a fragment,
- * white space or control characters
+ * a backslash, white space or control characters, a user name with a colon; TypeError for what is
+ * neither a string nor a URL
  */
 export function parseUri(uri: string | URL): Remote {
   // By what it has: where a DOM has been put in Node's place there are two classes of them.
