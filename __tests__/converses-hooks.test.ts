@@ -604,3 +604,104 @@ describe('an abort', () => {
     expect(told).not.toHaveBeenCalled();
   });
 });
+
+describe('the opening is bounded by timeout, whatever afterOpen meets', () => {
+  /** A server that greets, more than the queue takes, and is gone once the client has read that. */
+  async function goneBehindGreetings(whenOpen: (aws: Quiet) => Promise<void>): Promise<Quiet> {
+    const greetings = Array.from({ length: 10 }, (_, i) => text(`greeting ${i}`));
+    const server = await listen({ glued: Buffer.concat(greetings) });
+    const aws = ended(new Quiet(server.uri, { timeout: 400, closeTimeout: 20_000, maxQueue: 4 }));
+    aws.whenOpen = async () => {
+      const [peer] = server.peers;
+      peer!.socket.resetAndDestroy();
+      await whenOpen(aws);
+    };
+    return aws;
+  }
+
+  /** Sends until the connection is known to have broken. */
+  async function breaks({ manipulator }: AioWebSocket): Promise<void> {
+    for (;;) {
+      try {
+        await manipulator.send('x');
+      } catch {
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  test.each([
+    ['waits for what never comes', (): void => undefined],
+    [
+      'has paused',
+      (aws: AioWebSocket) => {
+        aws.pause();
+      },
+    ],
+  ])('where the connection breaks behind what it has not read, and it %s', async (_how, act) => {
+    const aws = await goneBehindGreetings(async (quiet) => {
+      act(quiet);
+      await breaks(quiet);
+      await new Promise(() => undefined);
+    });
+
+    await expect(aws.createConnection()).rejects.toMatchObject({
+      code: 'ERR_TIMEOUT',
+      operation: 'open',
+    });
+
+    expect(await aws.closed).toMatchObject({ code: 1006 });
+  });
+
+  test('a connection that has broken by then is not opened', async () => {
+    const aws = await goneBehindGreetings(breaks);
+    const told: string[] = [];
+    aws.on('open', () => told.push('open'));
+    aws.on('state', (state) => told.push(SocketState[state]));
+
+    await expect(aws.createConnection()).rejects.toThrow();
+
+    expect(told).toEqual(['connecting', 'closing', 'closed']);
+  });
+
+  test('where it closes, and the server does not answer', async () => {
+    const server = await listen({ polite: false });
+    const aws = ended(new Quiet(server.uri, { timeout: 300, closeTimeout: 20_000 }));
+    aws.whenOpen = async () => {
+      void aws.manipulator.close();
+      await new Promise(() => undefined);
+    };
+
+    await expect(aws.createConnection()).rejects.toMatchObject({ operation: 'open' });
+  });
+
+  test('where the server breaks the protocol, and does not end TCP: with what it broke', async () => {
+    const server = await listen({ polite: false, glued: Buffer.from('8300', 'hex') });
+    const aws = ended(new Quiet(server.uri, { timeout: 300, closeTimeout: 20_000 }));
+    aws.whenOpen = () => new Promise(() => undefined);
+    const begun = performance.now();
+
+    await expect(aws.createConnection()).rejects.toMatchObject({ code: 'ERR_FRAME_PROTOCOL' });
+
+    // The server would have 2 seconds otherwise.
+    expect(performance.now() - begun).toBeLessThan(1800);
+  });
+});
+
+test.each(['state', 'open'] as const)(
+  'a signal that aborts within the event %s of an open connection ends nothing',
+  async (event) => {
+    const { uri } = await wsServer();
+    const controller = new AbortController();
+    const aws = ended(new AioWebSocket(uri));
+    aws.on(event, () => {
+      if (aws.state === SocketState.opened) controller.abort(new Error('too late'));
+    });
+
+    await aws.createConnection({ signal: controller.signal });
+
+    expect(aws.state).toBe(SocketState.opened);
+    expect(await aws.closeConnection()).toMatchObject({ code: 1000, wasClean: true });
+  },
+);

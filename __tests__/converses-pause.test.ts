@@ -217,3 +217,43 @@ test('a broken frame that waited behind pause() fails the connection when it is 
   await aws.closed;
   expect(errors).toMatchObject([{ code: 'ERR_FRAME_PROTOCOL' }]);
 });
+
+describe('pause() in a listener that is shown what came before it', () => {
+  test('stops behind the message at hand, and resume() shows the rest, in order', async () => {
+    const pair = await open();
+    const { aws, converse, peer } = pair;
+    peer.send(text('one'), text('two'), text('three'));
+    await eventually(pair, () => converse.queueSize === 3);
+    const seen = pausedBehindEach(aws);
+
+    await turns();
+    expect(seen).toEqual(['one']);
+    peer.send(text('four'));
+    await turns();
+    expect(seen).toEqual(['one']);
+
+    for (const next of ['two', 'three', 'four']) {
+      converse.resume();
+      await eventually(pair, () => seen.at(-1) === next);
+    }
+    expect(seen).toEqual(['one', 'two', 'three', 'four']);
+    expect(await converse.receive()).toBe('one');
+  });
+
+  test('terminate() there ends it as well', async () => {
+    const pair = await open();
+    const { aws, converse, peer } = pair;
+    peer.send(text('one'), text('two'));
+    await eventually(pair, () => converse.queueSize === 2);
+    const seen: unknown[] = [];
+    aws.on('message', (data) => {
+      seen.push(data);
+      aws.terminate();
+    });
+
+    await aws.closed;
+    await turns();
+
+    expect(seen).toEqual(['one']);
+  });
+});

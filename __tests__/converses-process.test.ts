@@ -1,6 +1,7 @@
 /** What ends the process, and what does not: seen in processes of their own. */
 import { close, listen, Opcode, pong, text, type PeerServer } from './helpers/peer.js';
 import { runChild } from './helpers/child.js';
+import { RawServer } from './helpers/raw-server.js';
 
 const STRICT = ['--unhandled-rejections=strict'];
 
@@ -270,6 +271,34 @@ describe('the process', () => {
 
     await ended;
     expect((await child).lasted).toBeLessThan(9000);
+  });
+
+  test.each([
+    ['while TLS is being negotiated', 'wss', '', 'aws.unref(); aws.createConnection();'],
+    [
+      'in the middle of that',
+      'wss',
+      '',
+      'aws.createConnection(); setTimeout(() => aws.unref(), 50);',
+    ],
+    [
+      'while the body of a refusal is read',
+      'ws',
+      'HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nno',
+      'aws.createConnection().catch(() => 0); setTimeout(() => aws.unref(), 100);',
+    ],
+  ])('does not live for it after unref() %s', async (_when, scheme, answer, script) => {
+    const server = await RawServer.listen((socket) => {
+      socket.once('data', () => socket.write(answer));
+    });
+    const uri = `${scheme}://127.0.0.1:${server.port}/`;
+
+    const child = await runChild(script, uri, { options: { timeout: 15_000 } });
+    await server.close();
+
+    expect(child).toMatchObject({ code: 0, stderr: '' });
+    // The body would be waited for 2 seconds.
+    expect(child.lasted).toBeLessThan(1800);
   });
 
   test('does not wait for a beforeClose that the end of the connection has overtaken', async () => {

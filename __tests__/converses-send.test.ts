@@ -1,7 +1,8 @@
 /** What can be sent, and what arrives. */
 import { runInNewContext } from 'node:vm';
 import { DataFrames, InvalidStateError } from 'aiowebsocket';
-import { open, Opcode, type Peer } from './helpers/peer.js';
+import { openCompressed } from './helpers/deflate.js';
+import { open, Opcode, text, type Peer } from './helpers/peer.js';
 import { wsServer } from './helpers/ws-server.js';
 import { client } from './helpers/peer.js';
 
@@ -432,5 +433,98 @@ describe('fin', () => {
 
     await expect(converse.send(['a', 'b'], { fin: false })).rejects.toThrow(TypeError);
     await expect(converse.send(['a'], { code: DataFrames.cont })).rejects.toThrow(TypeError);
+  });
+});
+
+describe('what waits to be sent when terminate() is called rejects, and never leaves', () => {
+  test.each([
+    ['an iterable', () => endless()],
+    ['a Blob', () => new Blob(['a Blob'])],
+  ])('behind %s', async (_what, first) => {
+    const { aws, converse, peer } = await open();
+    const sends: Promise<unknown>[] = [];
+    // Within a callback of the socket, where everything else has its turn before it closes.
+    aws.on('message', () => {
+      sends.push(converse.send(first()), converse.send('behind'), converse.send(Buffer.alloc(9)));
+      queueMicrotask(() => {
+        aws.terminate();
+      });
+    });
+
+    peer.send(text('go'));
+    await aws.closed;
+    const settled = await Promise.allSettled(sends);
+
+    for (const one of settled) {
+      expect(one).toMatchObject({ status: 'rejected', reason: { code: 'ERR_CLOSED' } });
+    }
+    await peer.until(() => peer.ended);
+    expect(peer.messages).toEqual([]);
+  });
+
+  test('in a large message that is being compressed, and behind it', async () => {
+    const { aws, converse, peer } = await openCompressed();
+    const sends: Promise<unknown>[] = [];
+    aws.on('message', () => {
+      sends.push(converse.send(Buffer.alloc(300_000)), converse.send('behind'));
+      aws.terminate();
+    });
+
+    peer.send(text('go'));
+    await aws.closed;
+    const settled = await Promise.allSettled(sends);
+
+    expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    await peer.until(() => peer.ended);
+    expect(peer.frames).toEqual([]);
+  });
+
+  async function* endless(): AsyncGenerator<string> {
+    for (;;) {
+      await new Promise(setImmediate);
+      yield 'a piece';
+    }
+  }
+});
+
+describe('a Blob as a piece of a text', () => {
+  const character = Buffer.from('é');
+  const asText = { fin: false, code: DataFrames.text } as const;
+
+  test('goes out where it holds whole characters', async () => {
+    const { converse, peer } = await open();
+
+    await converse.send(character, asText);
+    await converse.send(new Blob([character]), { fin: false });
+    await converse.send('', { fin: true });
+
+    await peer.until(() => peer.messages.length === 1);
+    expect(peer.messages[0]!.toString()).toBe('éé');
+  });
+
+  test('is refused in the middle of a character, and the message can go on', async () => {
+    const { converse, peer } = await open();
+    void converse.send(character.subarray(0, 1), asText);
+
+    await expect(converse.send(new Blob([character.subarray(1)]), { fin: false })).rejects.toThrow(
+      'UTF-8',
+    );
+    await converse.send(character.subarray(1), { fin: true });
+
+    await peer.until(() => peer.messages.length === 1);
+    expect(peer.messages[0]!.toString()).toBe('é');
+  });
+
+  test('fails the connection where it is none, and does not go out', async () => {
+    const { aws, converse, peer } = await open();
+    void converse.send('a', { fin: false });
+
+    await expect(converse.send(new Blob([Buffer.of(0xff)]), { fin: true })).rejects.toMatchObject({
+      code: 'ERR_FRAME_SOURCE',
+    });
+
+    expect((await peer.closeFrame()).payload.readUInt16BE()).toBe(1011);
+    expect(peer.payloads(Opcode.continuation)).toEqual([]);
+    expect(await aws.closed).toMatchObject({ code: 1006 });
   });
 });

@@ -1,4 +1,5 @@
 /** receiveStream(): one message, piece by piece. */
+import type { Socket } from 'node:net';
 import { ConnectionClosed, FrameError } from 'aiowebsocket';
 import {
   binary,
@@ -362,4 +363,38 @@ describe('maxPayload', () => {
     await failed;
     expect((await aws.closed).error).toMatchObject({ closeCode: 1007 });
   });
+});
+
+test('a limit that is asked for within the message fails it with 1009', async () => {
+  const pair = await open();
+  const { aws, converse, peer } = pair;
+  const bytes = Buffer.alloc(1_000_000);
+  peer.send(header({ opcode: Opcode.binary, announce: bytes.length }), bytes.subarray(0, 500_000));
+  await eventually(pair, () => (aws.transport as Socket).bytesRead > 500_000);
+  const stream = converse.receiveStream({ maxPayload: 1000 });
+  const read = pieces(stream);
+
+  peer.send(bytes.subarray(500_000));
+
+  await expect(read).rejects.toMatchObject({ code: 'ERR_FRAME_TOO_BIG', closeCode: 1009 });
+  expect((await peer.closeFrame()).payload.readUInt16BE()).toBe(1009);
+});
+
+test('closing drops what is left of a message that nobody reads, and keeps no more of it', async () => {
+  const pair = await open({ maxQueueBytes: 1_000_000 });
+  const { aws, converse, peer } = pair;
+  const stream = converse.receiveStream({ maxPayload: 1e9 });
+  const bytes = Buffer.alloc(24_000_000, 'x');
+  peer.send(header({ opcode: Opcode.binary, announce: bytes.length }), bytes);
+  await eventually(pair, () => aws.transport!.isPaused());
+
+  const info = await aws.closeConnection();
+
+  expect(info).toMatchObject({ code: 1000, wasClean: true });
+  const got: (string | Buffer)[] = [];
+  const read = (async () => {
+    for await (const piece of stream) got.push(piece);
+  })();
+  await expect(read).rejects.toBeInstanceOf(ConnectionClosed);
+  expect(Buffer.byteLength(whole(got))).toBeLessThan(2_000_000);
 });

@@ -1,12 +1,14 @@
 /** Large compressed messages: in order with all others, and without keeping others waiting. */
-import { ConnectionClosed, DataFrames } from 'aiowebsocket';
-import type { Compressor } from './conformance/deflate.js';
+import { AioWebSocket, ConnectionClosed, DataFrames, type Frames } from 'aiowebsocket';
+import { Compressor } from './conformance/deflate.js';
 import { ENGINES, noise, openCompressed, useEngine } from './helpers/deflate.js';
 import {
   binary,
   client,
   close,
+  ended,
   eventually,
+  listen,
   Opcode,
   ping,
   readingStops,
@@ -297,3 +299,59 @@ test('nothing more is read while a large message is being inflated', async () =>
   expect(await received).toHaveLength(40_000_000);
   await eventually(pair, () => !aws.transport!.isPaused());
 });
+
+describe.each(ENGINES)(
+  'a sink that ends the connection within a large message: %s',
+  (_name, engine) => {
+    useEngine(engine);
+
+    test.each([
+      [
+        'terminate()',
+        (pair: { aws: AioWebSocket }) => {
+          pair.aws.terminate();
+        },
+      ],
+      [
+        'stop()',
+        ({ frames }: { frames: Frames }) => {
+          frames.stop();
+        },
+      ],
+    ])('by %s gets nothing more, and the process lives on', async (_how, end) => {
+      const compressor = new Compressor({});
+      const server = await listen({
+        fields: ['Sec-WebSocket-Extensions: permessage-deflate'],
+      });
+      let frames!: Frames;
+      class Diverting extends AioWebSocket {
+        protected override makeFrames(...parts: Parameters<AioWebSocket['makeFrames']>): Frames {
+          return (frames = super.makeFrames(...parts));
+        }
+      }
+      const aws = ended(new Diverting(server.uri, { compression: true }));
+      const [peer] = await Promise.all([server.accept(), aws.createConnection()]);
+      const messages: unknown[] = [];
+      aws.on('message', (data) => messages.push(data));
+      const got: number[] = [];
+      const first = new Promise<void>((resolve) => {
+        frames.divert({
+          begin: () => undefined,
+          piece(piece) {
+            got.push(piece.length);
+            end({ aws, frames });
+            resolve();
+          },
+          end: () => undefined,
+        });
+      });
+
+      peer.send(binary(compressor.compress(Buffer.alloc(600_000, 'abc')), RSV1), text('late'));
+      await first;
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+
+      expect(got).toHaveLength(1);
+      expect(messages).toEqual([]);
+    });
+  },
+);

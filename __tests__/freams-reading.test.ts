@@ -88,10 +88,15 @@ describe('feed', () => {
     expect(told).toEqual(['a', 'fed', 'b', 'c', 'd']);
   });
 
-  test('messageBytes tells the payload of the message that is being told', () => {
-    const frames = codec();
+  test('deliver() is told the payload bytes of each message', () => {
     const sizes: number[] = [];
-    frames.on('message', () => sizes.push(frames.messageBytes));
+    class Measured extends Frames {
+      protected override deliver(data: string | Buffer, isBinary: boolean, bytes: number): void {
+        sizes.push(bytes);
+        super.deliver(data, isBinary, bytes);
+      }
+    }
+    const frames = new Measured();
 
     frames.feed(Buffer.concat([text('äöü'), binary('', false), ping('x'), cont('abcd'), text('')]));
 
@@ -451,4 +456,38 @@ test('read() behind stop() has nothing to wait for', async () => {
   frames.stop();
 
   await expect(frames.read()).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' });
+});
+
+test('read() gives all that came before a broken frame, also where that is met behind a full queue', async () => {
+  const frames = new Frames(undefined, { maxQueue: 2 });
+  frames.feed(Buffer.concat([text('1'), text('2'), text('3'), Buffer.from('8300', 'hex')]));
+
+  const read = await Promise.allSettled(Array.from({ length: 5 }, () => frames.read()));
+
+  expect(read.slice(0, 3)).toMatchObject([{ value: '1' }, { value: '2' }, { value: '3' }]);
+  for (const { reason } of read.slice(3) as PromiseRejectedResult[]) {
+    expect(reason).toBeInstanceOf(FrameError);
+  }
+});
+
+test.each([
+  ['a broken frame', Buffer.from('8300', 'hex'), 'ERR_FRAME_PROTOCOL'],
+  ['a Close frame', close(1000), 'ERR_CLOSED_OK'],
+])('a sink is told that its message ends with %s', (_what, wire, code) => {
+  const frames = codec();
+  const ended: unknown[] = [];
+  frames.divert({
+    begin: () => undefined,
+    piece: () => undefined,
+    end: (error) => ended.push(error),
+  });
+  frames.feed(text('a part', false));
+
+  try {
+    frames.feed(wire);
+  } catch (error) {
+    expect(error).toBeInstanceOf(FrameError);
+  }
+
+  expect(ended).toMatchObject([{ code }]);
 });

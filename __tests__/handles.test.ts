@@ -383,3 +383,30 @@ test.each<[string, (aws: AioWebSocket) => void]>([
     expect(payload.equals(message(i))).toBe(true);
   });
 });
+
+test('a write of its own that sends something itself loses nothing', async () => {
+  const server = await listen();
+  const aws = fresh(server.uri);
+  await aws.createConnection();
+  const peer = await server.accept();
+  const { transport, manipulator } = aws;
+  const write = transport!.write.bind(transport) as (...given: unknown[]) => boolean;
+  let armed = false;
+  transport!.write = (...given: unknown[]): boolean => {
+    if (armed) {
+      armed = false;
+      void manipulator.ping('h'.repeat(120));
+    }
+    return write(...given);
+  };
+  const sizes = [4, 30_000, 66_540];
+  void manipulator.send(Buffer.alloc(sizes[0]!));
+  void manipulator.send(Buffer.alloc(sizes[1]!));
+  armed = true;
+
+  await manipulator.send(Buffer.alloc(sizes[2]!));
+
+  await peer.until(() => peer.messages.length === 3);
+  expect(peer.messages.map(({ length }) => length)).toEqual(sizes);
+  expect(peer.frames.some(({ opcode }) => opcode === Opcode.ping)).toBe(true);
+});

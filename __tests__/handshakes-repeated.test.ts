@@ -7,6 +7,7 @@ import {
   AioWebSocket,
   HandShake,
   HandShakeError,
+  parseUri,
   type AioWebSocketOptions,
   type CompressionOptions,
   type HandShakeResponse,
@@ -14,6 +15,7 @@ import {
 } from 'aiowebsocket';
 import type { Duplex } from 'node:stream';
 import { runChild } from './helpers/child.js';
+import { MemoryTransport } from './helpers/duplex.js';
 import { frame, readFrames, text, type ClientFrame } from './helpers/frames.js';
 import { failure } from './helpers/opening.js';
 import {
@@ -618,4 +620,40 @@ test('what came in the same read as an answer is not kept by it', async () => {
 
   expect(stderr).toBe('');
   expect(Number(lines[0])).toBeLessThan(20_000);
+});
+
+test('each goes by its own answer, also where another one comes in between', async () => {
+  const plain: Respond = (head) => acceptance(head);
+  const compressed: Respond = (head) =>
+    acceptance(head, { 'Sec-WebSocket-Extensions': 'permessage-deflate' });
+  /** A handshake whose answer is given when the test does so. */
+  async function asked(uri: string): Promise<{
+    response: Promise<HandShakeResponse>;
+    answer: (respond: Respond) => void;
+  }> {
+    const transport = new MemoryTransport();
+    const hands = new HandShake(parseUri(uri), transport, { compression: true });
+    await hands.shake();
+    return {
+      response: hands.shakeResult(),
+      answer: (respond) => transport.push(respond(transport.bytes.toString())),
+    };
+  }
+
+  // So many microtasks later the other one has just been verified.
+  for (let later = 0; later < 40; later++) {
+    const uri = `ws://after-${later}.example/`;
+    const before = await asked(uri);
+    before.answer(plain);
+    await before.response;
+    const [mine, other] = [await asked(uri), await asked(uri)];
+    await new Promise(setImmediate);
+
+    other.answer(compressed);
+    for (let i = 0; i < later; i++) await Promise.resolve();
+    mine.answer(plain);
+
+    expect([later, (await mine.response).extensions]).toEqual([later, '']);
+    expect((await other.response).extensions).toBe('permessage-deflate');
+  }
 });

@@ -881,3 +881,34 @@ test('a transport that only tells of an error, behind the Close of the server, i
   expect(await aws.closeConnection()).toMatchObject({ code: 1000, wasClean: true });
   expect(aws.transport?.destroyed).toBe(true);
 });
+
+describe('a line break in what a subclass composes is not sent as two lines', () => {
+  class Fields extends HandShake {
+    protected override requestHeaders(): HeaderList {
+      return [...super.requestHeaders(), ['X-Name', 'guest\r\nX-Admin: yes']];
+    }
+  }
+  class Exact extends HandShake {
+    protected override requestHeaders(): HeaderList {
+      return [...super.requestHeaders(), ['X-Name', '', 'X-Name: guest\nX-Admin: yes']];
+    }
+  }
+  class Line extends HandShake {
+    protected override requestLine(): string {
+      return 'GET / HTTP/1.1\r\nX-Admin: yes';
+    }
+  }
+
+  test.each([
+    ['requestHeaders(), by its value', Fields, /no control characters, got "X-Name"/],
+    ['requestHeaders(), by its line', Exact, /no control characters, got "X-Name"/],
+    ['requestLine()', Line, /^the request must be "GET <resource> HTTP\/1\.1"/],
+  ])('from %s', async (_where, handShake, message) => {
+    const { server, requests } = await opening();
+
+    const error = await failure(new AioWebSocket(server.url, { handShake }), TypeError);
+
+    expect(error.message).toMatch(message);
+    expect(requests).toEqual([]);
+  });
+});

@@ -167,6 +167,12 @@ describe('the subprotocol', () => {
     expect(error.code).toBe('ERR_HANDSHAKE_SUBPROTOCOL');
   });
 
+  test('what was offered is not in the error message: it may hold a token', async () => {
+    const error = await fails(chosen('c'), { protocols: ['bearer.c2VjcmV0'] });
+
+    expect(error.message).toMatch(/Sec-WebSocket-Protocol "c", not what was offered$/);
+  });
+
   test('one without end is not all of the error message', async () => {
     const error = await fails(chosen('"'.repeat(10_000)), { protocols: ['a'] });
 

@@ -195,6 +195,34 @@ test.each([{}, { pingInterval: 5 }])(
   },
 );
 
+test('nor is it one of a HandShake, a Converse or Frames that are made by hand', async () => {
+  const polluted = {
+    unionHeader: { 'X-Polluted': 'yes' },
+    autoPong: false,
+    extension: { rsv: 64 },
+  };
+  Object.assign(Object.prototype, polluted);
+  try {
+    const transport = new MemoryTransport();
+    const hands = new HandShake(parseUri('ws://a/'), transport);
+    expect(hands.shakeHeaders()).not.toContain('X-Polluted');
+
+    const converse = new Converse(transport);
+    transport.push(Buffer.from('8900', 'hex'));
+    await new Promise<void>((resolve) => {
+      converse.on('ping', () => {
+        setImmediate(resolve);
+      });
+    });
+    expect(transport.bytes).toHaveLength(6);
+
+    expect(() => new Frames().feed(Buffer.from('c100', 'hex'))).toThrow('reserved bit');
+    converse.terminate();
+  } finally {
+    for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name);
+  }
+});
+
 test('nor is it one of compression', () => {
   const remote = parseUri('ws://a/');
   const offer = (): string =>

@@ -5,13 +5,13 @@
  */
 import { Buffer, NOTHING } from './builtins.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
-import { FrameError, type ErrorCode } from './exceptions.js';
+import type { FrameError } from './exceptions.js';
 import type { Numbers } from './options.js';
 import type { Message } from './parts.js';
 import { checkUtf8, decodeUtf8 } from './utf8.js';
-import { copyOf, noop } from './values.js';
+import { copyOf, frameError, noop, type FrameErrorCode } from './values.js';
 
-/** Takes a message in pieces, as they arrive. */
+/** Takes a message in pieces, as they arrive. Its methods must not throw. */
 export interface PieceSink {
   /** Most bytes of the message, in place of the option `maxPayload`. */
   readonly maxPayload?: number | undefined;
@@ -19,7 +19,7 @@ export interface PieceSink {
   begin: () => void;
   /** A piece: a string of whole characters, or a Buffer of its own. Never empty. */
   piece: (piece: Message) => void;
-  /** The message is whole, or will never be. */
+  /** The message is whole; or, with an error, will never be, as what follows broke the protocol. */
   end: (error?: unknown) => void;
 }
 
@@ -70,8 +70,8 @@ export class Assembly {
   _countFragment(bytes: number): void {
     const { maxFragments } = this._numbers;
     if (++this._fragments > maxFragments) {
-      throw new FrameError(
-        'ERR_FRAME_TOO_MANY_FRAGMENTS',
+      throw frameError(
+        'TOO_MANY_FRAGMENTS',
         `a message of more than ${maxFragments} fragments (maxFragments)`,
         StatusCodes.policyViolation,
       );
@@ -79,9 +79,7 @@ export class Assembly {
     this._frameBytes += bytes;
     // No message within the limit takes more, however badly it is compressed.
     if (this._frameBytes > this._maxPayload * 2 + PREALLOCATED) {
-      throw tooBig(
-        `a message in frames of ${this._frameBytes} bytes, above maxPayload ${this._maxPayload}`,
-      );
+      checkSize(this._frameBytes, this._maxPayload);
     }
   }
 
@@ -93,6 +91,8 @@ export class Assembly {
 
   /** Adds bytes of the message, which are copied. Returns it, once it is whole and not diverted. */
   _add(chunk: Buffer, from: number, to: number, last: boolean): Message | undefined {
+    // Counted already; a sink that came within the message may allow less.
+    this._countBytes(0);
     if (last && this._length === 0 && !this._sink) return this._atOnce(chunk, from, to);
     this._append(chunk, from, to);
     if (this._isText) this._checkText(last);
@@ -115,7 +115,7 @@ export class Assembly {
     else {
       this._sink = next;
       next.begin();
-      this._passOn(next, false);
+      if (this._bytes <= this._maxPayload) this._passOn(next, false);
     }
   }
 
@@ -208,7 +208,7 @@ export function guarded<T>(make: () => T, bytes: number): T {
 }
 
 function tooBig(message: string, cause?: unknown): FrameError {
-  return new FrameError('ERR_FRAME_TOO_BIG', message, StatusCodes.messageTooBig, { cause });
+  return frameError('TOO_BIG', message, StatusCodes.messageTooBig, cause);
 }
 
 /** The error for text that is not UTF-8, with 1007. */
@@ -216,7 +216,7 @@ export const notUtf8 = (bytes: Uint8Array, what = 'text'): FrameError =>
   protocolError(
     `${what} that is not UTF-8`,
     bytes.subarray(0, 16),
-    'ERR_FRAME_UTF8',
+    'UTF8',
     StatusCodes.invalidPayload,
   );
 
@@ -224,9 +224,9 @@ export const notUtf8 = (bytes: Uint8Array, what = 'text'): FrameError =>
 export function protocolError(
   what: string,
   bytes: Uint8Array | number[],
-  code: ErrorCode = 'ERR_FRAME_PROTOCOL',
+  code: FrameErrorCode = 'PROTOCOL',
   closeCode = StatusCodes.protocolError,
 ): FrameError {
   const shown = Buffer.from(bytes).toString('hex', 0, 16);
-  return new FrameError(code, `the server sent ${what} (bytes ${shown})`, closeCode);
+  return frameError(code, `the server sent ${what} (bytes ${shown})`, closeCode);
 }

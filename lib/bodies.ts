@@ -52,7 +52,8 @@ export function readUntil<T>(
     const setListeners = (how: 'on' | 'off'): void => {
       transport[how]('data', onData)[how]('end', onEnd)[how]('close', onEnd)[how]('error', onEnd);
     };
-    const timer = timeout && setTimeout(onEnd, timeout);
+    // The process lives on for the transport, or not at all.
+    const timer = timeout && setTimeout(onEnd, timeout).unref();
     const giveBack = tapInto(transport, {
       _ours: true,
       _onChunk: onData,

@@ -63,7 +63,7 @@ export function useChunk(chunk = NOTHING): void {
  */
 export function textFromChunk(chunk: Buffer, from: number, to: number): string | undefined {
   if (!native) return decodeUtf8(chunk, from, to);
-  if (native.ascii(address + from, address + to) === 0) {
+  if (native.a(address + from, address + to) === 0) {
     return DECODES_HERE
       ? decode(native, address + from, address + to)
       : decodeUtf8(chunk, from, to);
@@ -77,7 +77,7 @@ export function textFromChunk(chunk: Buffer, from: number, to: number): string |
   return text.slice(from - textFrom, to - textFrom);
 }
 
-function decode({ decode: toUtf16, memory }: Wasm, from: number, to: number): string | undefined {
+function decode({ d: toUtf16, m: memory }: Wasm, from: number, to: number): string | undefined {
   utf16 ??= Buffer.from(memory.buffer, UTF16);
   const end = toUtf16(from, to, UTF16);
   return end > 0 ? utf16.toString('utf16le', 0, end - UTF16) : undefined;

@@ -14,7 +14,7 @@ import {
   type Phase,
 } from './exceptions.js';
 import { runWaitingEnds, updateFlow } from './flows.js';
-import { armStream, dropSeenQueue, endReceiving } from './inboxes.js';
+import { armStream, dropSeenQueue, endReceiving, endStream } from './inboxes.js';
 import { endSending } from './outboxes.js';
 import type { CloseInfo } from './parts.js';
 import { WAITS } from './symbols.js';
@@ -83,6 +83,7 @@ export function close(c: Connection, code: number, reason: string): void {
 export function terminate(c: Connection): void {
   c._ending = c._terminated = true;
   c._frames.stop();
+  endSending(c);
   destroy(c);
 }
 
@@ -135,7 +136,7 @@ export function whenRead(c: Connection, then: (c: Connection) => void): void {
   }
   (c._waitingEnds ??= []).push(then);
   // A loop that sends while it is open must come to its end: nothing can be sent any more.
-  if (c._state === SocketState.opened) move(c, SocketState.closing);
+  move(c, SocketState.closing);
   endSending(c);
   waitForReader(c);
 }
@@ -273,5 +274,7 @@ function writeClose(c: Connection, code: number, reason = ''): void {
   c._frames.write(true, ControlFrames.close, closeBody(code, reason));
   c._frames.flush();
   armStream(c);
+  // What else comes is dropped, and a stream has no room for all of it: nothing is paused any more.
+  endStream(c);
   move(c, SocketState.closing);
 }

@@ -6,7 +6,6 @@
 import { Buffer, setImmediate } from './builtins.js';
 import type { Connection } from './connections.js';
 import { DataFrames } from './enumerations.js';
-import type { Extension } from './parts.js';
 import { isString } from './values.js';
 
 /** Bytes that are compressed at a time. */
@@ -34,28 +33,27 @@ export function writeFrame(
     return undefined;
   }
   const rsv = first ? deflate.rsv : 0;
-  const bytes = isString(data) ? Buffer.from(data) : data;
-  if (bytes.length <= DEFLATE_SLICE) {
-    frames.write(fin, code, deflate.encode(bytes, fin), rsv);
-    return undefined;
+  if (Buffer.byteLength(data) > DEFLATE_SLICE) {
+    return writeSlices(c, fin, code, Buffer.from(data as string), rsv);
   }
-  return encodeSlices(c, deflate, Buffer.from(bytes), fin).then((encoded) => {
-    if (!c._ending) frames.write(fin, code, encoded, rsv);
-  });
+  const bytes = isString(data) ? Buffer.from(data) : data;
+  frames.write(fin, code, deflate.encode(bytes, fin), rsv);
+  return undefined;
 }
 
-/** Compresses in slices, one a turn. */
-async function encodeSlices(
+/** Compresses in slices, one a turn, then writes the frame. */
+async function writeSlices(
   c: Connection,
-  extension: Extension,
-  bytes: Buffer,
   fin: boolean,
-): Promise<Buffer> {
+  code: DataFrames,
+  bytes: Buffer,
+  rsv: number,
+): Promise<void> {
   const pieces: Buffer[] = [];
   for (let at = 0; at < bytes.length && !c._ending; at += DEFLATE_SLICE) {
     const last = fin && at + DEFLATE_SLICE >= bytes.length;
-    pieces.push(extension.encode(bytes.subarray(at, at + DEFLATE_SLICE), last));
+    pieces.push(c._deflate!.encode(bytes.subarray(at, at + DEFLATE_SLICE), last));
     await new Promise(setImmediate);
   }
-  return Buffer.concat(pieces);
+  if (!c._ending) c._frames.write(fin, code, Buffer.concat(pieces), rsv);
 }

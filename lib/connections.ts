@@ -170,9 +170,11 @@ export abstract class Connection extends Transporter {
   declare _error: Error | undefined;
   /** Messages that came after our Close frame, and were dropped. */
   _discarded = 0;
+  /** Bounds the opening. */
+  declare _opening: Alarm | undefined;
   /**
-   * The one timer of its own: bounds the opening, later the closing, the wait for a reader before
-   * its end is told, the patience with a full queue, and the wait for a stream's `close`.
+   * The one timer of its own: bounds the closing, the wait for a reader before its end is told, the
+   * patience with a full queue, and the wait for a stream's `close`.
    */
   _deadline: Alarm | undefined;
 
@@ -239,6 +241,7 @@ export const crowded = (c: Connection): boolean => buffered(c) > c._numbers.high
 /** Lets the process live on for the connection (`true`), or not: `ref()` and `unref()`. */
 export function setRef(c: Connection, hasRef: boolean): void {
   c._hasRef = hasRef;
+  c._opening?._setRef(hasRef);
   c._deadline?._setRef(hasRef);
   // A socket that is gone would wait for its `connect`, with a listener for each call.
   if (c._finished) return;

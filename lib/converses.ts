@@ -11,7 +11,6 @@ import {
   emitAll,
   move,
   quietly,
-  setRef,
   type Audience,
   type CloseHooks,
 } from './connections.js';
@@ -261,18 +260,13 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (this.state !== SocketState.zero) {
       throw new InvalidStateError('it connects once: make a new AioWebSocket');
     }
-    const opening = new OpeningAttempt(c._numbers.timeout, c._hasRef, signal);
+    const opening = new OpeningAttempt(c, signal);
     this.#attempt = opening;
-    c._deadline = opening._alarm;
     move(c, SocketState.connecting);
     try {
       await opening._race(this.#open(opening));
     } catch (error) {
       throw await this.#openingFailed(opening, error as Error, beforeTold);
-    } finally {
-      opening._cleanUp();
-      if (c._deadline === opening._alarm) c._deadline = undefined;
-      this.#attempt = undefined;
     }
     return this;
   }
@@ -396,9 +390,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     const before = this.beforeOpen(remote);
     if (before) await before;
     attempt._throwIfEnded();
-    const transport = (this.#transport = c._transport = await this.#connect(attempt));
+    const transport = (this.#transport = await this.#connect(attempt));
     checkMade(transport, 'openTransport()', 'read');
-    if (!c._hasRef) setRef(c, false);
     attempt._onTransport(transport);
     attempt._throwIfEnded();
     attempt._onPhase('handshake');
@@ -427,6 +420,9 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     }
     forgetPulls(c);
     prepareShowing(c);
+    // From now on it is open, whatever the signal and the timer say.
+    attempt._cleanUp();
+    this.#attempt = undefined;
     move(c, SocketState.opened);
     emitSafely(this, 'open');
     startShowing(c);
@@ -473,10 +469,14 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (!this.#converse) {
       (this.#transport as Partial<Duplex> | undefined)?.destroy?.();
       this.#end(failure);
-    } else if (failure) fail(c, failure);
-    else this.#converse.terminate();
+    } else {
+      if (failure) fail(c, failure);
+      // Where it was about to end anyhow, that takes no longer than this.
+      if (!failure || c._error !== failure) this.#converse.terminate();
+    }
     await this.closed;
-    return error;
+    attempt._cleanUp();
+    return (failure && c._error) ?? error;
   }
 
   /** Ends an attempt, or what was never tried. */

@@ -43,7 +43,11 @@ export class Core extends Connection implements FramesHost {
 
   override _onTakenAtOnce(): void {
     // Whoever waits may send again: not within the call that has sent.
-    if (this._drainWaiters ?? this._owedPong) nextTick(tellTaken, this);
+    if (this._drainWaiters ?? this._owedPong) {
+      nextTick(() => {
+        this._tellTaken();
+      });
+    }
   }
 
   override _onChunk(chunk: Buffer): unknown {
@@ -84,10 +88,6 @@ export class Core extends Connection implements FramesHost {
     if (this._waitingEnds && !this._frames[WAITS]) nextTick(runWaitingEnds, this);
   }
 }
-
-const tellTaken = (c: Core): void => {
-  c._tellTaken();
-};
 
 /**
  * Joins a connection with its codec and its transport, and begins to read in the next turn of the

@@ -8,7 +8,7 @@ import { StatusCodes } from './enumerations.js';
 import { FrameError } from './exceptions.js';
 import { MOST_BITS, type CompressionOptions, type DeflateParameters } from './negotiations.js';
 import type { Extension } from './parts.js';
-import { ownOf } from './values.js';
+import { frameError, ownOf } from './values.js';
 
 /** Ends each compressed message, and is left out on the wire (RFC 7692 section 7.2.1). */
 const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
@@ -109,7 +109,8 @@ function handleCodec(stream: ZlibStream, window = 0): Codec | undefined {
         const done = room > 0 && unread === 0;
         if (window) history._keep(bytes);
         output(bytes, done);
-        if (done) return NOTHING;
+        // Whoever takes it may have closed this: zlib aborts the process where it is used then.
+        if (done || failure) return NOTHING;
         if (room > 0) {
           // A block was marked as the last, behind which others may follow (RFC 7692 section
           // 7.2.3.4). zlib forgets its window there.
@@ -126,6 +127,7 @@ function handleCodec(stream: ZlibStream, window = 0): Codec | undefined {
       stream.reset();
     },
     _close: () => {
+      failure = 'closed';
       stream.close();
     },
   };
@@ -212,16 +214,16 @@ export class Deflate implements Extension {
     try {
       const rest = this._inflater!._process(input, last, INFLATE_SLICE, output);
       if (rest.length > 0) return rest;
-      if (last && this._parameters._server._forgets) this._inflater!._reset();
+      if (last && this._parameters._server._forgets) this._inflater?._reset();
       return undefined;
     } catch (cause) {
       if (cause instanceof FrameError) throw cause;
       const tooBig = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
-      throw new FrameError(
-        tooBig ? 'ERR_FRAME_TOO_BIG' : 'ERR_FRAME_PAYLOAD',
-        `the server sent a message that cannot be inflated: ${(cause as Error).message}`,
+      throw frameError(
+        tooBig ? 'TOO_BIG' : 'PAYLOAD',
+        `a message that cannot be inflated: ${(cause as Error).message}`,
         tooBig ? StatusCodes.messageTooBig : StatusCodes.invalidPayload,
-        { cause },
+        cause,
       );
     }
   }

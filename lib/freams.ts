@@ -25,6 +25,7 @@ import {
   isFunction,
   isString,
   mustBe,
+  ownOf,
   requireBytes,
   throwLater,
   wrongValue,
@@ -132,7 +133,6 @@ export class Frames extends EventEmitter<FramesEvents> {
   /** Whether the frame is a message by itself, and the chunk holds all of it. */
   #inPlace = false;
   #controlPayload = NOTHING;
-  #messageBytes = 0;
   /** Whether the message under way is to be decoded by the extension. */
   #encoded = false;
   #queue: PullQueue<Message> | undefined;
@@ -153,7 +153,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     // copies.
     this.#output = new Output(isStream(sink) ? keepBytes((bytes) => sink.write(bytes)) : sink);
     this.#numbers = checkOptions(options, FRAMES_KINDS);
-    this.#extension = options.extension;
+    this.#extension = ownOf(options).extension;
   }
 
   /** @internal Who is told of everything before the listeners are. */
@@ -216,20 +216,15 @@ export class Frames extends EventEmitter<FramesEvents> {
    * with an InvalidStateError.
    */
   stop(error?: Error): void {
-    if (error) this.#ensureQueue()._end(error);
+    if (error) this.#assembly?._sink?.end(error);
+    this.#ensureQueue()._end(error ?? new InvalidStateError('these frames are stopped'));
     this.#stops |= ENDED;
     this.#rest = NOTHING;
     this.#later = undefined;
     this.#assembly?._reset();
-    this.#queue?._end(stoppedError());
     this.#extension?.close();
     this.#endSlices();
     this.#host?._onResumed();
-  }
-
-  /** Payload bytes of the message whose event is being emitted. */
-  get messageBytes(): number {
-    return this.#messageBytes;
   }
 
   /**
@@ -328,9 +323,8 @@ export class Frames extends EventEmitter<FramesEvents> {
 
   // ---- hooks ----
 
-  /** A whole message has come. Emits it, or keeps it for `read()`. */
+  /** A whole message has come, of so many payload bytes. Emits it, or keeps it for `read()`. */
   protected deliver(data: Message, isBinary: boolean, bytes: number): void {
-    this.#messageBytes = bytes;
     if (this.#queue?._offer(data)) return;
     this.#host?._onMessage(data, bytes);
     let heard = true;
@@ -539,6 +533,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     const rest = fresh
       ? extension.decode(bytes, last, assembly._maxPayload, output)
       : extension.resume(bytes, last, output);
+    if (this.#stops & ENDED) return;
     if (rest) {
       this.#decodeLater(fresh ? Buffer.from(rest) : rest, last);
       return;
@@ -592,15 +587,18 @@ export class Frames extends EventEmitter<FramesEvents> {
     if (!this.#queue) {
       this.#queue = new PullQueue(this.#numbers, (full) => {
         if (full) this.pause();
-        else this.resume();
+        else {
+          try {
+            this.resume();
+          } catch {
+            // Readers are told of it behind what they are to be given still.
+          }
+        }
       });
-      if (this.#stops & ENDED) this.#queue._end(stoppedError());
     }
     return this.#queue;
   }
 }
-
-const stoppedError = (): Error => new InvalidStateError('these frames are stopped');
 
 /** Bytes of the header of an unmasked frame, by its second byte (RFC 6455 section 5.2). */
 function unmaskedHeaderSize(second: number): number {

@@ -30,7 +30,7 @@ import {
 import { randomBytes } from './random.js';
 import { responseError, responseReader, type Answer, type HandShakeResponse } from './responses.js';
 import { DEFLATE, REFUSED } from './symbols.js';
-import { checkMade, connectionLost, describeValue, emitSafely, mustBe } from './values.js';
+import { checkMade, connectionLost, describeValue, emitSafely, mustBe, ownOf } from './values.js';
 
 export type { HandShakeOptions } from './options.js';
 export type { HandShakeResponse } from './responses.js';
@@ -63,9 +63,12 @@ interface Exchange {
    * The response that was verified last. It may hold secrets: it lives no longer than the
    * connections that got it.
    */
-  _answer?: WeakRef<Answer>;
-  /** What it led to: connections to one place share that as well. */
-  _agreed?: [extensions: string, deflate: DeflateParameters | undefined];
+  _answer?: [
+    response: WeakRef<Answer>,
+    // What it led to: connections to one place share that as well.
+    extensions: string,
+    deflate: DeflateParameters | undefined,
+  ];
 }
 
 let latest: Exchange | undefined;
@@ -103,9 +106,10 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     if (!PLAIN.test(resource + host)) throw mustBe('remote', 'visible ASCII', resource + host);
     this.remote = remote;
     this.transport = checkMade(transport, 'transport', 'write');
-    this.options = options;
     this.#numbers = checkOptions(options);
-    checkProtocols(options.protocols);
+    // What AioWebSocket hands on inherits nothing, as it is.
+    this.options = Object.getPrototypeOf(options) ? ownOf(options) : options;
+    checkProtocols(this.options.protocols);
   }
 
   /**
@@ -159,12 +163,16 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
    * @throws {ConnectionError} when the connection ends first
    */
   async shakeResult(): Promise<HandShakeResponse> {
+    let answer: Exchange['_answer'];
     let known: Answer | undefined;
     let read: ReturnType<typeof responseReader> | undefined;
     const response = await readUntil(
       this.transport,
       (chunk) => {
-        if (!read) known = this.#exchange?._answer?.deref()?._again(chunk, this.#accept);
+        if (!read) {
+          answer = this.#exchange?._answer;
+          known = answer?.[0].deref()?._again(chunk, this.#accept);
+        }
         return known ?? (read ??= responseReader(this.#numbers))(chunk);
       },
       (cause) => {
@@ -180,12 +188,11 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const exchange = this.#isOurs ? this.#exchange : undefined;
     emitSafely(this, 'response', response);
     if (exchange && known) {
-      [response.extensions, this[DEFLATE]] = exchange._agreed!;
+      [, response.extensions, this[DEFLATE]] = answer!;
     } else {
       await this.#verify(response);
       if (exchange) {
-        exchange._answer = response._share(this.#accept);
-        exchange._agreed = [response.extensions, this[DEFLATE]];
+        exchange._answer = [response._share(this.#accept), response.extensions, this[DEFLATE]];
       }
     }
     // Verified: what it took is freed, for a handshake lives as long as its connection.
@@ -302,9 +309,9 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
   protected selectSubprotocol(response: HandShakeResponse): string {
     const chosen = fieldValue(response.rawHeaders, PROTOCOL);
     if (chosen === undefined) return '';
-    const offered = fieldTokens(this.#sent, PROTOCOL);
-    if (!offered.includes(chosen)) {
-      throw wrongField('SUBPROTOCOL', response, PROTOCOL, `one of ${offered.join()}`);
+    if (!fieldTokens(this.#sent, PROTOCOL).includes(chosen)) {
+      // Which those are is not told: some carry a token.
+      throw wrongField('SUBPROTOCOL', response, PROTOCOL, OFFERED);
     }
     return chosen;
   }
@@ -320,7 +327,7 @@ export class HandShake extends EventEmitter<HandShakeEvents> {
     const deflate = parseAnswer(chosen, parseOffers(fieldTokens(this.#sent, EXTENSIONS)));
     this[DEFLATE] = deflate;
     if (!deflate || another) {
-      throw wrongField('EXTENSIONS', response, EXTENSIONS, 'what was offered');
+      throw wrongField('EXTENSIONS', response, EXTENSIONS, OFFERED);
     }
     return chosen;
   }
@@ -333,6 +340,8 @@ const isPlain = (
 ): boolean =>
   (headers ?? unionHeader ?? origin ?? protocols ?? userinfo ?? maxHeadBytes ?? maxHeadFields) ===
   undefined;
+
+const OFFERED = 'what was offered';
 
 const newKey = (): string => randomBytes(16).toString('base64');
 

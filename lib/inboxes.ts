@@ -101,7 +101,10 @@ export function iterate(c: Connection): PullIterator<Message> {
     },
     (waiters) => {
       queue._loops--;
-      for (const waiter of waiters) stopWaiting(c, waiter);
+      for (const waiter of waiters) {
+        stopWaiting(c, waiter);
+        waiter._reject(undefined);
+      }
     },
   );
 }
@@ -111,7 +114,16 @@ export function iterate(c: Connection): PullIterator<Message> {
  */
 export function endReceiving(c: Connection): void {
   c._queue?._end(closedError(c), c._error);
-  c._streaming?.end(c._error ?? closedError(c));
+  endStream(c);
+}
+
+/** What is left of the message that is being streamed does not come any more. */
+export function endStream(c: Connection): void {
+  const sink = c._streaming;
+  if (!sink) return;
+  c._streaming = undefined;
+  c._frames.undivert(sink);
+  sink.end(c._error ?? closedError(c));
 }
 
 /** Its queue of messages; made when it is needed. */
@@ -153,11 +165,13 @@ function showTo(emitter: Audience | undefined, message: Message): boolean {
  * A message is shown once, to all who listen then: who attaches a listener for each message gets one
  * after the other.
  */
-function showUnseen(c: Connection): void {
+export function showUnseen(c: Connection): void {
   const pulled = c._pulledUnseen;
   if (!pulled) return;
   const { _items: items } = queueOf(c);
   while (countListeners(c)) {
+    // A listener may have stopped it: the rest is shown when reading goes on.
+    if (c._userPaused || c._terminated) return;
     const message =
       pulled._shift() ?? (c._unseenCount ? items._peek(items._size - c._unseenCount--) : undefined);
     if (message === undefined) break;

@@ -31,7 +31,8 @@ const ENDED = Promise.resolve(DONE);
  * @param wait has somebody wait for the next one
  * @param explain the error to throw for the one the queue ended with; `false` where the loop just
  * ends
- * @param leave called when the loop is left, with those who still wait: they get nothing more
+ * @param leave called when the loop is left, with those who still wait: they are to be rejected,
+ * with whatever, and their loops end
  */
 export function pullIterator<T>(
   poll: () => T | undefined,
@@ -70,8 +71,7 @@ export function pullIterator<T>(
     return: () => {
       if (!left) {
         left = true;
-        leave(waiters);
-        for (const waiter of [...waiters]) waiter._reject(DONE);
+        leave([...waiters]);
       }
       return ENDED;
     },

@@ -4,13 +4,14 @@
  */
 import type { Duplex } from 'node:stream';
 import { ping, sendControl } from './alives.js';
+import { nextTick } from './builtins.js';
 import { checkClose, close, terminate } from './closings.js';
 import { Core, start } from './cores.js';
 import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
 import { pauseReading } from './flows.js';
 import { Frames } from './freams.js';
-import { iterate, receive } from './inboxes.js';
+import { iterate, receive, showUnseen } from './inboxes.js';
 import type { PieceStream } from './iterators.js';
 import {
   checkOptions,
@@ -22,7 +23,7 @@ import {
 import { drained, send } from './outboxes.js';
 import type { CloseInfo, ControlData, Message, SendData } from './parts.js';
 import { receivePieces } from './pieces.js';
-import { checkMade, promiseTry } from './values.js';
+import { checkMade, ownOf, promiseTry } from './values.js';
 
 /** What {@link Converse} emits. */
 export interface ConverseEvents {
@@ -73,7 +74,7 @@ export class Converse extends MessageEmitter<ConverseEvents> {
     core._converse = this;
     core._transport = transport;
     core._numbers = numbers;
-    core._autoPong = options.autoPong ?? true;
+    core._autoPong = ownOf(options).autoPong ?? true;
     if (parts._core) return;
     // One that nobody but this Converse knows.
     core._state = SocketState.opened;
@@ -186,6 +187,8 @@ export class Converse extends MessageEmitter<ConverseEvents> {
 
   /** Reads on. */
   resume(): void {
-    pauseReading(coreOf(this), false);
+    const c = coreOf(this);
+    pauseReading(c, false);
+    nextTick(showUnseen, c);
   }
 }

@@ -58,8 +58,8 @@ export function fillSlab({ _address: address }: Slab, at: number, end: number): 
   fillInMemory(address + at, address + end, address + end);
 }
 
-let fillInMemory: Wasm['fill'];
-let maskInMemory: Wasm['mask'];
+let fillInMemory: Wasm['f'];
+let maskInMemory: Wasm['k'];
 let pool: Slab[] | undefined;
 
 /**
@@ -84,12 +84,12 @@ export const slabsLeft = (): number => pool?.length ?? 0;
 /** Both ways of masking rely on little-endian words, as all machines have that Node runs on. */
 function makePool(): Slab[] {
   const found = wasm();
-  if (found) ({ mask: maskInMemory, fill: fillInMemory } = found);
+  if (found) ({ k: maskInMemory, f: fillInMemory } = found);
   return Array.from({ length: SLABS }, (_, index) => {
     const address = found ? index * SLAB_SIZE : -1;
     const slab: Slab = {
       _buffer: found
-        ? Buffer.from(found.memory.buffer, address, SLAB_SIZE)
+        ? Buffer.from(found.m.buffer, address, SLAB_SIZE)
         : Buffer.allocUnsafeSlow(SLAB_SIZE),
       _length: 0,
       _address: address,

@@ -4,13 +4,13 @@
  */
 import type { Duplex } from 'node:stream';
 import { TimeoutError, type Phase } from './exceptions.js';
+import { setRef, type Connection } from './connections.js';
 import { Alarm } from './timers.js';
 import { noop, onAbort } from './values.js';
 
 /** What bounds an attempt: its time, the caller's signal, and our own change of mind. */
 export class OpeningAttempt {
-  readonly _alarm: Alarm | undefined;
-  declare readonly _timeout: number;
+  declare readonly _connection: Connection;
   _controller: AbortController | undefined;
   _phase: Phase = 'dns';
   /** Destroyed with the attempt. */
@@ -23,13 +23,10 @@ export class OpeningAttempt {
   _abortedByCaller = false;
   _stopListening: (() => void) | undefined;
 
-  /**
-   * @param timeout milliseconds for everything from DNS to the end of the handshake; 0: no limit
-   * @param hasRef whether the process lives on for its timer
-   */
-  constructor(timeout: number, hasRef: boolean, callerSignal?: AbortSignal) {
-    this._timeout = timeout;
-    if (timeout > 0) this._alarm = new Alarm(this, onTimeout, timeout, hasRef);
+  constructor(c: Connection, callerSignal?: AbortSignal) {
+    this._connection = c;
+    const { timeout } = c._numbers;
+    if (timeout > 0) c._opening = new Alarm(this, onTimeout, timeout, c._hasRef);
     if (callerSignal) {
       const onCallerAbort = (): void => {
         this._abort(callerSignal.reason);
@@ -55,7 +52,9 @@ export class OpeningAttempt {
 
   /** There is a transport, which is destroyed with the attempt. */
   _onTransport(transport: Duplex): void {
-    this._transport = transport;
+    const c = this._connection;
+    this._transport = c._transport = transport;
+    if (!c._hasRef) setRef(c, false);
     // Whoever reads it learns of its errors; without any listener they would end the process.
     if (transport.listenerCount('error') === 0) transport.on('error', noop);
     if (this._reason) transport.destroy();
@@ -89,13 +88,15 @@ export class OpeningAttempt {
 
   /** The attempt is over: its timer and its listener go. */
   _cleanUp(): void {
-    this._alarm?._clear();
+    this._connection._opening?._clear();
+    this._connection._opening = undefined;
     this._stopListening?.();
   }
 }
 
 function onTimeout(attempt: OpeningAttempt): void {
-  const { _timeout: timeout, _phase: phase } = attempt;
+  const { _phase: phase } = attempt;
+  const { timeout } = attempt._connection._numbers;
   const message = `opening took longer than ${timeout} ms (timeout), in phase ${phase}`;
   attempt._abort(new TimeoutError(message, 'open', phase), false);
 }

@@ -7,13 +7,14 @@ import { writeFrame } from './compressors.js';
 import { closedError, crowded, isEnding, quietly, rejectLate, sendable } from './connections.js';
 import type { Connection, Source } from './connections.js';
 import { DataFrames, StatusCodes } from './enumerations.js';
-import { FrameError, InvalidStateError } from './exceptions.js';
+import { InvalidStateError } from './exceptions.js';
 import { checkKinds, SEND_KINDS, type SendOptions } from './options.js';
 import type { SendData } from './parts.js';
 import { SendQueue, type SendTask } from './sends.js';
 import { checkUtf8 } from './utf8.js';
 import {
   bytesOf,
+  frameError,
   isFunction,
   isString,
   mustBe,
@@ -128,13 +129,10 @@ function sendPiece(
 ): Promise<void> {
   const whole = open === undefined;
   const opcode = opcodeOf(message, code);
-  const isText = opcode === DataFrames.text;
+  const isText = opcode === DataFrames.text || (!opcode && !!c._textTail);
   if (!whole) {
-    c._textTail = textTail(
-      opcode > 0 ? (isText ? NOTHING : undefined) : c._textTail,
-      message,
-      !open,
-    );
+    const tail = isText ? NOTHING : undefined;
+    c._textTail = textTail(opcode > 0 ? tail : c._textTail, message, !open);
   } else if (isText) requireText(message);
   if (whole && isIdle(c) && !isBlob(message)) {
     return settleFrame(c, writeFrame(c, true, opcode, message, compress));
@@ -195,11 +193,11 @@ function enqueue(c: Connection, work: () => void | Promise<void>, open?: boolean
 /** A message that cannot be completed fails the connection. Returns the error for its sender. */
 function incomplete(c: Connection, cause: unknown): unknown {
   if (isEnding(c)) return cause;
-  const error = new FrameError(
-    'ERR_FRAME_SOURCE',
+  const error = frameError(
+    'SOURCE',
     `a message could not be completed: ${String(cause)}`,
     StatusCodes.internalError,
-    { cause },
+    cause,
   );
   c._fail(error);
   return error;
@@ -273,12 +271,14 @@ function requireText(data: Piece): void {
 }
 
 /**
- * Checks a piece of text that was given as bytes; what a Blob holds is known only later.
+ * Checks a piece of text that was given as bytes. What a Blob holds is known only later: whole
+ * characters, it has to be.
  * @param tail what the pieces before left of a character; undefined for binary
  * @returns what this one leaves
  */
 function textTail(tail: Buffer | undefined, data: Piece, last: boolean): Buffer | undefined {
-  if (!tail || isBlob(data) || (isString(data) && tail.length === 0)) return tail;
+  if (!tail || (!tail.length && (isString(data) || isBlob(data)))) return tail;
+  if (isBlob(data)) throw notText();
   const bytes = Buffer.concat([tail, Buffer.from(data)]);
   const valid = checkUtf8(bytes, 0, bytes.length);
   if (valid < 0 || (last && valid < bytes.length)) throw notText();

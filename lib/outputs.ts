@@ -277,7 +277,8 @@ function detachSlab(o: Output): Slab | undefined {
 
 /** A slab with room for `size` bytes behind what is packed already. */
 function reserveSlab(o: Output, size: number): Slab {
-  if (o._slab && o._pending + size > o._slab._buffer.length) flush(o);
+  // Again where the sink itself sent something meanwhile.
+  while (o._slab && o._pending + size > o._slab._buffer.length) flush(o);
   return (o._slab ??= takeSlab(size));
 }
 

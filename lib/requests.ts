@@ -101,11 +101,19 @@ export function requestFields(
   return { fields: unionHeader ? union(fields, unionHeader, 'unionHeader') : fields };
 }
 
-/** The head as it goes out: UTF-8 lines, and the blank line that ends it. */
-export const composeHead = (requestLine: string, fields: HeaderList): string =>
-  [requestLine, ...fields.map(([name, value, line = `${name}: ${value}`]) => line), '\r\n'].join(
-    '\r\n',
-  );
+/**
+ * The head as it goes out: UTF-8 lines, and the blank line that ends it.
+ * @throws a TypeError for a field with a line break in it: joined, it would be two
+ */
+export function composeHead(requestLine: string, fields: HeaderList): string {
+  // As wrong as a request line can be: refused by checkHead().
+  if (CONTROL.test(requestLine)) requestLine = '';
+  const lines = fields.map(([name, value, line = `${name}: ${value}`]) => {
+    parseLine(line);
+    return line;
+  });
+  return [requestLine, ...lines, '\r\n'].join('\r\n');
+}
 
 /**
  * Takes a request head apart again, whoever composed it, and holds it to RFC 6455 section 4.1.

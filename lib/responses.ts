@@ -27,7 +27,6 @@ export interface HandShakeResponse {
   readonly head: Buffer;
 }
 
-const START = 'HTTP/1.1 ';
 /** HTTP/1.0 knows no upgrade; it can refuse one. */
 const STATUS_LINE = /^HTTP\/1\.(?:1|0(?! 101)) [1-9]\d\d(?: ([\t -~\x80-\xff]*))?\r\n/;
 
@@ -181,11 +180,10 @@ export function responseReader({
       }
     }
     const part = last + fresh.slice(from);
-    const unsure = !head && line.length < START.length;
     last = part.slice(-1);
     line += fresh.slice(from);
     // What cannot become a valid line is refused before its end, which may never come.
-    if (NEVER.test(part) || (unsure && !isStart(line))) checkLine();
+    if (NEVER.test(part) || (!head && !isStart(line))) checkLine();
     checkLimit();
     return undefined;
   };
@@ -196,4 +194,4 @@ const ownText = (text: string): string => Buffer.from(text, 'latin1').toString('
 
 /** Whether HTTP/1.1 or 1.0 begins so. */
 const isStart = (text: string): boolean =>
-  START.startsWith(text.slice(0, START.length).replace('.0', '.1'));
+  'HTTP/1.1'.startsWith(text.slice(0, 8).replace('.0', '.1'));

@@ -7,6 +7,7 @@ import {
   ConnectionClosedError,
   ConnectionClosedOK,
   ConnectionError,
+  FrameError,
   type ConnectionClosed,
   type ErrorCode,
   type Phase,
@@ -193,6 +194,18 @@ export function connectionLost(when: string, phase: Phase, cause: unknown): Conn
       : ([failureCode(cause, 'RESET'), `broke ${when}: ${messageOf(cause)}`, { cause }] as const);
   return new ConnectionError(code, `the connection ${what}`, phase, options);
 }
+
+/** What a `FrameError` is about: its code, without what all of them begin with. */
+export type FrameErrorCode =
+  'PROTOCOL' | 'UTF8' | 'PAYLOAD' | 'TOO_BIG' | 'TOO_MANY_FRAGMENTS' | 'SOURCE';
+
+/** @param closeCode what the peer is told */
+export const frameError = (
+  code: FrameErrorCode,
+  message: string,
+  closeCode: number,
+  cause?: unknown,
+): FrameError => new FrameError(`ERR_FRAME_${code}`, message, closeCode, { cause });
 
 /** Codes of certificates (CERT_HAS_EXPIRED, UNABLE_TO_VERIFY_LEAF_SIGNATURE…) and of TLS. */
 const TLS_CODE = /CERT|CRL_|LEAF_|^(INVALID|PATH)_|^ERR_(SSL|TLS)_|^EPROTO$/;

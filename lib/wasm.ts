@@ -20,22 +20,23 @@ export const READ_BUFFER = SLABS * SLAB_SIZE;
 /** Address of the UTF-16 that is decoded from the read buffer. */
 export const UTF16 = READ_BUFFER + SLAB_SIZE;
 
-/** Functions on addresses in {@link memory}. */
+/** What the module exports: functions on addresses in its memory. */
 export interface Wasm {
-  readonly memory: { readonly buffer: ArrayBuffer };
+  /** The memory. */
+  readonly m: { readonly buffer: ArrayBuffer };
   /**
-   * Copies bytes from `from` to `at`, which may be the same, and masks them; `key` is
-   * little-endian.
+   * Masks: copies bytes from `from` to `at`, which may be the same; `key` is little-endian.
    */
-  readonly mask: (at: number, from: number, length: number, key: number) => void;
+  readonly k: (at: number, from: number, length: number, key: number) => void;
   /**
-   * Copies payloads from `from` into the frames from `at` to `end`, which have headers; masks them.
+   * Fills: copies payloads from `from` into the frames from `at` to `end`, which have headers, and
+   * masks them.
    */
-  readonly fill: (at: number, end: number, from: number) => void;
-  /** 1 where all bytes from `at` to `end` are ASCII, else 0. */
-  readonly ascii: (at: number, end: number) => number;
+  readonly f: (at: number, end: number, from: number) => void;
+  /** Whether all bytes from `at` to `end` are ASCII: 1, else 0. */
+  readonly a: (at: number, end: number) => number;
   /** Decodes UTF-8 to UTF-16 at `out`. Returns where that ends; 0 where the UTF-8 is not valid. */
-  readonly decode: (at: number, end: number, out: number) => number;
+  readonly d: (at: number, end: number, out: number) => number;
 }
 
 let instance: Wasm | false | undefined;
@@ -60,6 +61,6 @@ let buffer: Buffer | undefined;
 export function readBuffer(): Buffer {
   const found = wasm();
   return (buffer ??= found
-    ? Buffer.from(found.memory.buffer, READ_BUFFER, SLAB_SIZE)
+    ? Buffer.from(found.m.buffer, READ_BUFFER, SLAB_SIZE)
     : Buffer.alloc(SLAB_SIZE));
 }

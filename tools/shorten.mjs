@@ -24,7 +24,7 @@ const THROWN_OFTEN = 12;
 /** Methods to which it is all the same whether an argument is left out, and what they may be given. */
 const METHODS = {
   ...{ subarray: 'a,b', slice: 'a,b', toString: 'a,b,c', test: 'a', push: 'a' },
-  ...{ resume: '', destroy: 'a', toLowerCase: '', split: 'a,b' },
+  ...{ resume: '', destroy: 'a', toLowerCase: '', split: 'a,b', includes: 'a' },
 };
 /** What runs for each message or frame. */
 const RUN_OFTEN =

@@ -1,13 +1,13 @@
 ;; Masking (RFC 6455 section 5.3) and decoding of text (section 8.1), on the memory that sockets are
 ;; read into and the output slabs live in. `node tools/wasm.mjs` turns this into lib/wasm-code.ts;
-;; a test compares the two.
+;; a test compares the two. What it exports has names of one letter, for they are in it twice.
 (module
   ;; 16 slabs, the read buffer, and the UTF-16 made of it, which takes twice as much, of 65 KiB each;
   ;; and some for what is loaded behind the end. Of fixed size: growing would detach the views on it.
-  (memory (export "memory") 20 20)
+  (memory (export "m") 20 20)
 
   ;; Masks what is at $from, and puts it to $at; the key is little-endian. The two may be the same.
-  (func $mask (export "mask") (param $at i32) (param $from i32) (param $length i32) (param $key i32)
+  (func $mask (export "k") (param $at i32) (param $from i32) (param $length i32) (param $key i32)
     (local $end i32)
     (local $keys v128)
     (local.set $end (i32.add (local.get $at) (local.get $length)))
@@ -46,7 +46,7 @@
 
   ;; Puts payloads, which lie one behind the other at $from, into the frames from $at to $end, masked.
   ;; The frames have their headers, of less than 64 KiB each.
-  (func (export "fill") (param $at i32) (param $end i32) (param $from i32)
+  (func (export "f") (param $at i32) (param $end i32) (param $from i32)
     (local $length i32)
     (loop $next
       (if (i32.lt_u (local.get $at) (local.get $end))
@@ -69,7 +69,7 @@
           (br $next)))))
 
   ;; Whether there are only ASCII characters before the end.
-  (func (export "ascii") (param $at i32) (param $end i32) (result i32)
+  (func (export "a") (param $at i32) (param $end i32) (result i32)
     (local $bits v128)
     (loop $next16
       (if (i32.le_u (i32.add (local.get $at) (i32.const 16)) (local.get $end))
@@ -87,7 +87,7 @@
 
   ;; Turns UTF-8 into UTF-16 (RFC 3629 section 4). Gives where the latter ends, or 0 where the former
   ;; is not valid: overlong, a surrogate, above U+10FFFF, or cut off.
-  (func (export "decode") (param $at i32) (param $end i32) (param $out i32) (result i32)
+  (func (export "d") (param $at i32) (param $end i32) (param $out i32) (result i32)
     (local $word i32)
     (local $char i32)
     (local $bytes v128)
