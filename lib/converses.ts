@@ -171,7 +171,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
         options = others;
       }
       const opening = new this(uri, options).createConnection(given);
-      return body ? opening.then((aws) => talk(aws, body!)) : opening;
+      return body ? opening.then((aws) => runBody(aws, body!)) : opening;
     });
   }
 
@@ -405,7 +405,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     emitSafely(this, 'handshake', response);
     attempt._throwIfEnded();
     const { [DEFLATE]: deflate } = hands;
-    this.#talk(
+    this.#joinParts(
       attempt,
       transport,
       response,
@@ -435,7 +435,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return this.openTransport(remote, attempt._abortSignal);
   }
 
-  #talk(
+  #joinParts(
     attempt: OpeningAttempt,
     transport: Duplex,
     response: HandShakeResponse,
@@ -495,7 +495,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
 }
 
 /** Runs the body of `connect()`, and closes. */
-async function talk<A extends AioWebSocket, R>(
+async function runBody<A extends AioWebSocket, R>(
   aws: A,
   body: (aws: A) => R | PromiseLike<R>,
 ): Promise<R> {

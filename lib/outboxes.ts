@@ -184,7 +184,7 @@ function enqueue(c: Connection, work: () => void | Promise<void>, open?: boolean
   const fail = (cause: unknown): void => {
     // Without this piece the message under way cannot be completed.
     const error = open === undefined ? cause : incomplete(c, cause);
-    (c._ending ? task._reject : reject)(error);
+    (isEnding(c) ? task._reject : reject)(error);
   };
   queue._add(task, open);
   return entered;
