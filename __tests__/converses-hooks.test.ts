@@ -1,13 +1,18 @@
 /** The four hooks around opening and closing. */
+import type { Duplex } from 'node:stream';
 import {
   AioWebSocket,
   ConnectionClosed,
+  Converse,
   HandShake,
   SocketState,
   type CloseInfo,
+  type ConverseParts,
   type HandShakeResponse,
   type Remote,
 } from 'aiowebsocket';
+import { atEnd } from './helpers/cleanup.js';
+import { rejection } from './helpers/opening.js';
 import {
   close,
   ended,
@@ -663,6 +668,67 @@ describe('the opening is bounded by timeout, whatever afterOpen meets', () => {
     await expect(aws.createConnection()).rejects.toThrow();
 
     expect(told).toEqual(['connecting', 'closing', 'closed']);
+  });
+
+  test('it fails with what broke it, as soon as the hook has ended', async () => {
+    const aws = await goneBehindGreetings(breaks);
+    const told: Error[] = [];
+    aws.on('error', (error) => told.push(error));
+
+    const error = await rejection(aws.createConnection());
+
+    // The queue would be waited for closeTimeout, 20 seconds, and timeout would be told.
+    expect(error).toMatchObject({ code: 'ERR_CONNECTION_RESET' });
+    expect(told).toEqual([error]);
+  });
+
+  test.each([
+    ['closeConnection()', (aws: AioWebSocket) => void aws.closeConnection()],
+    [
+      'terminate()',
+      (aws: AioWebSocket) => {
+        aws.terminate();
+      },
+    ],
+  ])(
+    'once it has broken, %s still ends the attempt, whose promise nobody need await',
+    async (call, end) => {
+      let broken!: () => void;
+      const isBroken = new Promise<void>((resolve) => {
+        broken = resolve;
+      });
+      const aws = await goneBehindGreetings(async (quiet) => {
+        await breaks(quiet);
+        broken();
+        await new Promise(() => undefined);
+      });
+      const unhandled = jest.fn();
+      process.on('unhandledRejection', unhandled);
+      atEnd(() => process.off('unhandledRejection', unhandled));
+      const opening = aws.createConnection();
+      await isBroken;
+      expect(aws.state).toBe(SocketState.closing);
+
+      end(aws);
+      await aws.closed;
+      await new Promise(setImmediate);
+
+      expect(unhandled).not.toHaveBeenCalled();
+      await expect(opening).rejects.toThrow(`${call} was called while connecting`);
+    },
+  );
+
+  test('the time is told that was given, also where a Converse has other options', async () => {
+    const server = await listen();
+    class Own extends Quiet {
+      protected override makeConverse(transport: Duplex, parts: ConverseParts): Converse {
+        return new Converse(transport, { maxQueue: 5 }, parts);
+      }
+    }
+    const aws = ended(new Own(server.uri, { timeout: 200 }));
+    aws.whenOpen = () => new Promise(() => undefined);
+
+    await expect(aws.createConnection()).rejects.toThrow('longer than 200 ms (timeout)');
   });
 
   test('where it closes, and the server does not answer', async () => {

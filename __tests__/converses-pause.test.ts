@@ -256,4 +256,40 @@ describe('pause() in a listener that is shown what came before it', () => {
 
     expect(seen).toEqual(['one']);
   });
+
+  test('also where more comes in the same chunk: nothing is lost, doubled or out of order', async () => {
+    const pair = await open();
+    const { aws, converse, peer } = pair;
+    let seen: unknown[] = [];
+    // Attached in the middle of a chunk.
+    aws.once('ping', () => {
+      seen = pausedBehindEach(aws);
+    });
+
+    peer.send(text('one'), text('two'), ping('now'), text('three'), text('four'));
+    await eventually(pair, () => seen.length === 1);
+    await turns();
+    expect(seen).toEqual(['one']);
+
+    for (const next of ['two', 'three', 'four']) {
+      converse.resume();
+      await eventually(pair, () => seen.at(-1) === next);
+    }
+    expect(seen).toEqual(['one', 'two', 'three', 'four']);
+  });
+
+  test('the rest is shown before close, where the connection ends meanwhile', async () => {
+    const pair = await open();
+    const { aws, converse, peer } = pair;
+    peer.send(text('one'), text('two'), text('three'));
+    await eventually(pair, () => converse.queueSize === 3);
+    const seen = pausedBehindEach(aws);
+    aws.on('close', (code) => seen.push(code));
+    await turns();
+    expect(seen).toEqual(['one']);
+
+    await aws.closeConnection();
+
+    expect(seen).toEqual(['one', 'two', 'three', 1000]);
+  });
 });

@@ -491,3 +491,39 @@ test.each([
 
   expect(ended).toMatchObject([{ code }]);
 });
+
+test('a sink whose end() stops the frames is told once', () => {
+  const frames = codec();
+  let ended = 0;
+  frames.divert({
+    begin: () => undefined,
+    piece: () => undefined,
+    end(error) {
+      ended++;
+      frames.stop(error as Error);
+    },
+  });
+  frames.feed(text('a part', false));
+
+  expect(() => frames.feed(Buffer.from('8300', 'hex'))).toThrow(FrameError);
+
+  expect(ended).toBe(1);
+});
+
+test('a sink whose begin() stops the frames gets nothing, nor does anybody else', () => {
+  const frames = codec();
+  const told = note(frames);
+  const piece = jest.fn();
+  frames.divert({
+    begin() {
+      frames.stop();
+    },
+    piece,
+    end: () => undefined,
+  });
+
+  frames.feed(Buffer.concat([text('one'), text('two')]));
+
+  expect(told).toEqual([]);
+  expect(piece).not.toHaveBeenCalled();
+});

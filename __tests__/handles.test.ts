@@ -410,3 +410,30 @@ test('a write of its own that sends something itself loses nothing', async () =>
   expect(peer.messages.map(({ length }) => length)).toEqual(sizes);
   expect(peer.frames.some(({ opcode }) => opcode === Opcode.ping)).toBe(true);
 });
+
+test('a write of its own that sends a text itself mixes up nothing', async () => {
+  const server = await listen();
+  const aws = fresh(server.uri);
+  await aws.createConnection();
+  const peer = await server.accept();
+  const { transport, manipulator } = aws;
+  const write = transport!.write.bind(transport) as (...given: unknown[]) => boolean;
+  let writes = 0;
+  transport!.write = (...given: unknown[]): boolean => {
+    // The second of them makes room for the last message.
+    if (++writes === 2) void manipulator.send('within');
+    return write(...given);
+  };
+  void manipulator.send('lead');
+  void manipulator.send('x'.repeat(30_000));
+
+  await manipulator.send(Buffer.alloc(65_500, 'b'));
+
+  await peer.until(() => peer.messages.length === 4);
+  expect(peer.messages.map(String)).toEqual([
+    'lead',
+    'x'.repeat(30_000),
+    'within',
+    'b'.repeat(65_500),
+  ]);
+});

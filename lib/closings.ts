@@ -14,7 +14,7 @@ import {
   type Phase,
 } from './exceptions.js';
 import { runWaitingEnds, updateFlow } from './flows.js';
-import { armStream, dropSeenQueue, endReceiving, endStream } from './inboxes.js';
+import { armStream, dropSeenQueue, endReceiving, endStream, showUnseen } from './inboxes.js';
 import { endSending } from './outboxes.js';
 import type { CloseInfo } from './parts.js';
 import { WAITS } from './symbols.js';
@@ -171,11 +171,12 @@ export function transportFailed(c: Connection, cause?: Error): void {
 export function transportClosed(c: Connection): void {
   if (c._finished) return;
   if (!isDone(c) && !c._terminated) transportFailed(c);
-  c._ending = c._finished = true;
+  c._ending = true;
   c._deadline?._clear();
   c._frames.stop();
   conclude(c, () => {
     updateFlow(c);
+    showUnseen(c);
     endCalls(c);
   });
 }
@@ -185,6 +186,7 @@ export function transportClosed(c: Connection): void {
  * before.
  */
 export function conclude(c: Connection, then: () => void): void {
+  c._finished = true;
   const { _closeReceived: received, _error: error } = c;
   // What fails is a network, which is the remote side's, or what we found wrong.
   const byRemote = received ?? error instanceof ConnectionError;

@@ -25,8 +25,7 @@ export function writeFrame(
   const { _deflate: deflate, _frames: frames } = c;
   const first = code !== DataFrames.cont;
   if (deflate && first) {
-    const { _threshold: threshold } = deflate;
-    deflate._compresses = compress ?? (threshold === 0 || Buffer.byteLength(data) >= threshold);
+    deflate._compresses = compress ?? Buffer.byteLength(data) >= deflate._threshold;
   }
   if (!deflate?._compresses) {
     frames.write(fin, code, data);

@@ -19,6 +19,7 @@ import { coreOf, MessageEmitter } from './emitters.js';
 import { SocketState } from './enumerations.js';
 import { InvalidStateError } from './exceptions.js';
 import { Deflate } from './extensions.js';
+import { runWaitingEnds } from './flows.js';
 import { Frames } from './freams.js';
 import { HandShake, type HandShakeResponse } from './handshakes.js';
 import { forgetPulls, prepareShowing, startShowing } from './inboxes.js';
@@ -282,8 +283,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
   closeConnection(code = 1000, reason = ''): Promise<CloseInfo> {
     return promiseTry(() => {
       checkClose(code, reason);
-      if (this.state >= SocketState.opened) void this.#converse?.close(code, reason);
-      else this.#endUnopened('closeConnection');
+      if (!this.#endUnopened('closeConnection')) void this.#converse?.close(code, reason);
       return this.closed;
     });
   }
@@ -293,8 +293,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
    * `closeConnection()` does.
    */
   terminate(): void {
-    if (this.state >= SocketState.opened) this.#converse?.terminate();
-    else this.#endUnopened('terminate');
+    if (!this.#endUnopened('terminate')) this.#converse?.terminate();
   }
 
   /**
@@ -415,14 +414,14 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     if (after) await Promise.race([after, closedOf(c)]);
     attempt._throwIfEnded();
     if (c._state !== SocketState.connecting) {
+      runWaitingEnds(c);
       const { error } = await closedOf(c);
       throw error ?? closedError(c);
     }
     forgetPulls(c);
     prepareShowing(c);
     // From now on it is open, whatever the signal and the timer say.
-    attempt._cleanUp();
-    this.#attempt = undefined;
+    this.#settled(attempt);
     move(c, SocketState.opened);
     emitSafely(this, 'open');
     startShowing(c);
@@ -464,6 +463,7 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     // A refusal whose body takes long is still a refusal.
     const error = (attempt._abortedByCaller ? undefined : await this.#hands?.[REFUSED]) ?? cause;
     const failure = attempt._abortedByCaller ? undefined : error;
+    this.#settled(attempt);
     // Now: who listens once, or no longer after `close`, has listened all the same.
     beforeTold(!failure && error instanceof InvalidStateError);
     if (!this.#converse) {
@@ -475,14 +475,19 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
       if (!failure || c._error !== failure) this.#converse.terminate();
     }
     await this.closed;
-    attempt._cleanUp();
     return (failure && c._error) ?? error;
   }
 
+  #settled(attempt: OpeningAttempt): void {
+    attempt._cleanUp();
+    this.#attempt = undefined;
+  }
+
   /** Ends an attempt, or what was never tried. */
-  #endUnopened(call: string): void {
+  #endUnopened(call: string): unknown {
     if (this.state === SocketState.zero) this.#end();
     else this.#attempt?._abort(new InvalidStateError(`${call}() was called while connecting`));
+    return this.#attempt;
   }
 
   #end(error?: Error): void {

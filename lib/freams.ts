@@ -216,12 +216,14 @@ export class Frames extends EventEmitter<FramesEvents> {
    * with an InvalidStateError.
    */
   stop(error?: Error): void {
-    if (error) this.#assembly?._sink?.end(error);
+    // Whoever is told may stop it again.
+    const sink = error && this.#assembly?._sink;
     this.#ensureQueue()._end(error ?? new InvalidStateError('these frames are stopped'));
     this.#stops |= ENDED;
     this.#rest = NOTHING;
     this.#later = undefined;
     this.#assembly?._reset();
+    sink?.end(error);
     this.#extension?.close();
     this.#endSlices();
     this.#host?._onResumed();
@@ -400,7 +402,7 @@ export class Frames extends EventEmitter<FramesEvents> {
     this.#at = 0;
     useChunk(chunk);
     while (this.#at < chunk.length && this.#stops === 0) {
-      if (this.#remaining >= 0 || this.unpackFrame()) this.#takePayload();
+      if ((this.#remaining >= 0 || this.unpackFrame()) && this.#stops < ENDED) this.#takePayload();
     }
     if (this.#at < chunk.length && (this.#stops & ENDED) === 0) {
       this.#rest = Buffer.concat([chunk.subarray(this.#at), this.#rest]);

@@ -121,7 +121,6 @@ export function endReceiving(c: Connection): void {
 export function endStream(c: Connection): void {
   const sink = c._streaming;
   if (!sink) return;
-  c._streaming = undefined;
   c._frames.undivert(sink);
   sink.end(c._error ?? closedError(c));
 }
@@ -168,10 +167,11 @@ function showTo(emitter: Audience | undefined, message: Message): boolean {
 export function showUnseen(c: Connection): void {
   const pulled = c._pulledUnseen;
   if (!pulled) return;
+  c._listenersWait = false;
   const { _items: items } = queueOf(c);
   while (countListeners(c)) {
     // A listener may have stopped it: the rest is shown when reading goes on.
-    if (c._userPaused || c._terminated) return;
+    if ((c._listenersWait = (c._userPaused && !c._ending) || !!c._terminated)) return;
     const message =
       pulled._shift() ?? (c._unseenCount ? items._peek(items._size - c._unseenCount--) : undefined);
     if (message === undefined) break;
@@ -220,9 +220,9 @@ function checkFullQueue(c: Connection): void {
 
 /** Drops a full queue that listeners have seen. Returns whether it did. */
 export function dropSeenQueue(c: Connection): boolean {
-  const seen = queueOf(c)._wasFull && countListeners(c) > 0;
-  if (seen) dropQueue(c);
-  return seen;
+  if (!queueOf(c)._wasFull || !countListeners(c)) return false;
+  dropQueue(c);
+  return true;
 }
 
 function dropQueue(c: Connection): void {

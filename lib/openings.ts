@@ -26,6 +26,10 @@ export class OpeningAttempt {
   constructor(c: Connection, callerSignal?: AbortSignal) {
     this._connection = c;
     const { timeout } = c._numbers;
+    const onTimeout = (): void => {
+      const message = `opening took longer than ${timeout} ms (timeout), in phase ${this._phase}`;
+      this._abort(new TimeoutError(message, 'open', this._phase), false);
+    };
     if (timeout > 0) c._opening = new Alarm(this, onTimeout, timeout, c._hasRef);
     if (callerSignal) {
       const onCallerAbort = (): void => {
@@ -92,11 +96,4 @@ export class OpeningAttempt {
     this._connection._opening = undefined;
     this._stopListening?.();
   }
-}
-
-function onTimeout(attempt: OpeningAttempt): void {
-  const { _phase: phase } = attempt;
-  const { timeout } = attempt._connection._numbers;
-  const message = `opening took longer than ${timeout} ms (timeout), in phase ${phase}`;
-  attempt._abort(new TimeoutError(message, 'open', phase), false);
 }

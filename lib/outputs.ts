@@ -277,8 +277,11 @@ function detachSlab(o: Output): Slab | undefined {
 
 /** A slab with room for `size` bytes behind what is packed already. */
 function reserveSlab(o: Output, size: number): Slab {
-  // Again where the sink itself sent something meanwhile.
-  while (o._slab && o._pending + size > o._slab._buffer.length) flush(o);
+  // Again where the sink itself has sent something meanwhile, texts that wait included.
+  while (o._slab && o._pending + size > o._slab._buffer.length) {
+    flush(o);
+    writeTexts(o);
+  }
   return (o._slab ??= takeSlab(size));
 }
 
