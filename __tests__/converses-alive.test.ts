@@ -10,6 +10,7 @@ import {
   type AioWebSocket,
   type AioWebSocketOptions,
 } from 'aiowebsocket';
+import { useEngine } from './helpers/deflate.js';
 import { client, open, Opcode, ping, pong, text, type Pair } from './helpers/peer.js';
 import { removePrograms, runProgram } from './helpers/program.js';
 import { closeServers, RawServer, shakeHands } from './helpers/raw-server.js';
@@ -602,16 +603,15 @@ describe('connections that are looked at together', () => {
     expect(errors).toEqual([undefined, undefined, undefined]);
   });
 
-  test('and one whose stream throws takes nobody with it', async () => {
+  test('and one whose stream throws fails, and takes nobody with it', async () => {
     const program = await runProgram(`
       const { Duplex } = require('node:stream');
       const { Converse } = aiowebsocket;
-      process.on('uncaughtException', (error) => console.log(error.message));
       const open = (write) =>
         new Converse(new Duplex({ read() {}, write }), {
           ...{ pingInterval: 640, pongTimeout: 64, readTimeout: 0 },
         });
-      open(() => { throw new Error('thrown'); });
+      open(() => { throw new Error('thrown'); }).on('error', (error) => console.log(error.message));
       const silent = [open((chunk, encoding, done) => done()), open((chunk, encoding, done) => done())];
       Promise.all(silent.map(({ closed }) => closed)).then((all) => {
         for (const { error } of all) console.log(error.message);
@@ -641,5 +641,30 @@ describe('connections that are looked at together', () => {
     `);
 
     expect(program).toMatchObject({ code: 0, stderr: '', stdout: '1 0\n' });
+  });
+});
+
+test('a keepalive ping that cannot be written fails the connection', async () => {
+  const { aws } = await open({ ...off, pingInterval: 50 });
+  const cause = new Error('no more');
+  aws.transport!.write = () => {
+    throw cause;
+  };
+
+  expect(await aws.closed).toMatchObject({ code: 1006, error: cause });
+});
+
+describe('with AIOWEBSOCKET_DOCUMENTED=1', () => {
+  useEngine('1');
+
+  test('nothing is asked of the handle of a socket', async () => {
+    const pair = await open({ ...off, pingInterval: 30 });
+    const handle = (pair.aws.transport as unknown as { _handle: object })._handle;
+    const read = jest.fn(() => 0);
+    Object.defineProperty(handle, 'writeQueueSize', { get: read });
+
+    await pair.peer.until(() => pair.peer.payloads(Opcode.ping).length === 1);
+
+    expect(read).not.toHaveBeenCalled();
   });
 });

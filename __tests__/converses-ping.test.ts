@@ -1,5 +1,7 @@
 /** Pings and pongs of the user and of the peer. */
-import { ConnectionClosed, SocketState } from 'aiowebsocket';
+import { ConnectionClosed, Converse, SocketState } from 'aiowebsocket';
+import { MemoryTransport } from './helpers/duplex.js';
+import { readFrames } from './helpers/frames.js';
 import { close, eventually, open, Opcode, ping, pong, text } from './helpers/peer.js';
 import { client } from './helpers/peer.js';
 import { wsServer } from './helpers/ws-server.js';
@@ -243,4 +245,22 @@ test('an unsolicited pong is told without a latency, and no answer', async () =>
   const expected = [Buffer.from('unasked'), undefined];
   expect(seen).toEqual([expected, expected]);
   expect(peer.frames).toEqual([]);
+});
+
+test('resolves on a stream that answers within the call that writes', async () => {
+  const transport = new MemoryTransport((bytes) => {
+    const [first] = readFrames(bytes);
+    if (first?.opcode === Opcode.ping) transport.push(pong(first.payload));
+  });
+  const converse = new Converse(transport);
+  const told: unknown[] = [];
+  converse.on('pong', (payload, latency) => told.push([payload.toString(), typeof latency]));
+  // From then on it reads what comes, as it comes.
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+
+  expect(await converse.ping('at once')).toBeGreaterThanOrEqual(0);
+
+  expect(told).toEqual([['at once', 'number']]);
+  converse.terminate();
 });

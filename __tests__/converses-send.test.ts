@@ -528,3 +528,19 @@ describe('a Blob as a piece of a text', () => {
     expect(await aws.closed).toMatchObject({ code: 1006 });
   });
 });
+
+test('an iterable whose items are all at hand leaves others their turn', async () => {
+  const { converse, peer } = await open();
+  let rung = false;
+  setTimeout(() => {
+    rung = true;
+  }, 20);
+  const items = (function* () {
+    for (let i = 0; i < 1_000_000 && !rung; i++) yield 'a line\n';
+  })();
+
+  await converse.send(items);
+
+  expect(rung).toBe(true);
+  await peer.until(() => peer.messages.length === 1);
+});

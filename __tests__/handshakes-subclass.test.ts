@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
-import { Duplex, Writable } from 'node:stream';
+import { Duplex, Readable, Writable } from 'node:stream';
 import {
   AioWebSocket,
   ConnectionError,
@@ -361,6 +361,24 @@ describe('a transport of its own', () => {
 
     await expect(failure(new Failing('ws://a/'), Error)).resolves.toBe(thrown);
   });
+});
+
+test('a transport in object mode may give any view of bytes', async () => {
+  const { server } = await opening();
+  class Views extends AioWebSocket {
+    protected override async openTransport(remote: Remote): Promise<Duplex> {
+      const socket = connectSocket(remote.port, remote.host);
+      await once(socket, 'connect');
+      const views = async function* (): AsyncGenerator<Uint8Array> {
+        for await (const chunk of socket) yield new Uint8Array(chunk as Buffer);
+      };
+      return Duplex.from({ readable: Readable.from(views()), writable: socket });
+    }
+  }
+
+  const { response } = await opens(new Views(server.url));
+
+  expect(response?.status).toBe(101);
 });
 
 describe('a transport of its own that fails', () => {

@@ -13,7 +13,7 @@ import type { ControlData } from './parts.js';
 import { Fifo } from './queues.js';
 import { randomBytes } from './random.js';
 import { Alarm } from './timers.js';
-import { controlPayload, noop, promiseTry, throwLater } from './values.js';
+import { controlPayload, noop, promiseTry } from './values.js';
 
 /** Milliseconds from one look at bytes that wait to be sent to the next. */
 const WRITING_CHECK = 1000;
@@ -74,7 +74,8 @@ function checkRound(dueAt: number): void {
       // A listener of another one may have paused or ended it meanwhile.
       if (c._nextCheck === dueAt) checkSilence(c);
     } catch (error) {
-      throwLater(error);
+      // The stream's: it takes no ping.
+      c._fail(error as Error);
     }
   });
 }
@@ -106,7 +107,7 @@ function checkSilence(c: Connection): void {
   if (c._pingTaken < 0 && c._frames.pending + c._progress[1] === 0) {
     // What the kernel took before it may still stand before it.
     const before = Math.min(c._lastTaken - c._takenBefore, KERNEL_BYTES);
-    c._pingTaken = time + Math.floor(before / BYTES_PER_MS);
+    c._pingTaken = time + ((before / BYTES_PER_MS) | 0);
   }
   scheduleCheck(c, time);
 }
@@ -166,7 +167,6 @@ function sendPing(
   _resolve: Ping['_resolve'] = noop,
   _reject: Ping['_reject'] = noop,
 ): void {
-  c._frames.write(true, ControlFrames.ping, payload);
   const ping = { _key: keyOf(payload), _sentAt: performance.now(), _resolve, _reject };
   const pings: Pings = (c._pings ??= { _list: new Fifo(), _newest: new Map() });
   const { _list: list, _newest: newest, _keepalive: keepalive } = pings;
@@ -189,6 +189,8 @@ function sendPing(
       ),
     );
   }
+  // Last: a stream in memory may answer within the call.
+  c._frames.write(true, ControlFrames.ping, payload);
 }
 
 /** Takes the oldest. */

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { Buffer, clearTimeout, setTimeout } from './builtins.js';
 import type { HandShakeResponse } from './responses.js';
 import { tapInto } from './taps.js';
+import { bytesOf } from './values.js';
 
 /** Most bytes of a body that are kept. */
 const MAX_BODY = 65_536;
@@ -44,7 +45,8 @@ export function readUntil<T>(
       }
     };
     const onData = (chunk: Buffer): void => {
-      tryToEnd(() => consume(chunk));
+      // A stream in object mode may give any view.
+      tryToEnd(() => consume(bytesOf(chunk)!));
     };
     const onEnd = (cause?: unknown): void => {
       tryToEnd(() => end(cause));

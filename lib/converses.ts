@@ -421,7 +421,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     forgetPulls(c);
     prepareShowing(c);
     // From now on it is open, whatever the signal and the timer say.
-    this.#settled(attempt);
+    attempt._cleanUp();
+    this.#attempt = undefined;
     move(c, SocketState.opened);
     emitSafely(this, 'open');
     startShowing(c);
@@ -463,7 +464,8 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     // A refusal whose body takes long is still a refusal.
     const error = (attempt._abortedByCaller ? undefined : await this.#hands?.[REFUSED]) ?? cause;
     const failure = attempt._abortedByCaller ? undefined : error;
-    this.#settled(attempt);
+    attempt._cleanUp();
+    this.#attempt = undefined;
     // Now: who listens once, or no longer after `close`, has listened all the same.
     beforeTold(!failure && error instanceof InvalidStateError);
     if (!this.#converse) {
@@ -476,11 +478,6 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     }
     await this.closed;
     return (failure && c._error) ?? error;
-  }
-
-  #settled(attempt: OpeningAttempt): void {
-    attempt._cleanUp();
-    this.#attempt = undefined;
   }
 
   /** Ends an attempt, or what was never tried. */

@@ -171,7 +171,7 @@ export function showUnseen(c: Connection): void {
   const { _items: items } = queueOf(c);
   while (countListeners(c)) {
     // A listener may have stopped it: the rest is shown when reading goes on.
-    if ((c._listenersWait = (c._userPaused && !c._ending) || !!c._terminated)) return;
+    if ((c._listenersWait = c._ending ? !!c._terminated : c._userPaused)) return;
     const message =
       pulled._shift() ?? (c._unseenCount ? items._peek(items._size - c._unseenCount--) : undefined);
     if (message === undefined) break;

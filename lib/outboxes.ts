@@ -2,7 +2,7 @@
  * Messages on their way out: in the order of the calls, and no more than memory allows.
  * @packageDocumentation
  */
-import { Buffer, isUtf8, NOTHING } from './builtins.js';
+import { Buffer, isUtf8, NOTHING, setImmediate } from './builtins.js';
 import { writeFrame } from './compressors.js';
 import { closedError, crowded, isEnding, quietly, rejectLate, sendable } from './connections.js';
 import type { Connection, Source } from './connections.js';
@@ -25,6 +25,9 @@ import {
 
 /** A message, or a piece of one, that is at hand. */
 type Piece = string | Buffer | Blob;
+
+/** Items of an iterable that are sent at most before others get their turn. */
+const ITEMS_A_TURN = 128;
 
 const RESOLVED = Promise.resolve();
 
@@ -184,7 +187,7 @@ function enqueue(c: Connection, work: () => void | Promise<void>, open?: boolean
   const fail = (cause: unknown): void => {
     // Without this piece the message under way cannot be completed.
     const error = open === undefined ? cause : incomplete(c, cause);
-    (isEnding(c) ? task._reject : reject)(error);
+    (c._ending ? task._reject : reject)(error);
   };
   queue._add(task, open);
   return entered;
@@ -213,6 +216,7 @@ async function sendPieces(
   code: DataFrames | undefined,
   compress: boolean | undefined,
 ): Promise<void> {
+  let count = 0;
   let begun = false;
   let left: Buffer | undefined;
   c._source = source;
@@ -227,7 +231,8 @@ async function sendPieces(
       left = textTail(left, piece, false);
       begun = true;
       await writeFrame(c, false, opcode, piece, compress);
-      await drained(c);
+      // Where all is at hand, others get their turn now and then.
+      await (++count % ITEMS_A_TURN ? drained(c) : new Promise(setImmediate));
     }
     textTail(left, NOTHING, true);
     // The connection may have ended while the source was asked: nothing follows a Close frame.

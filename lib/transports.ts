@@ -279,7 +279,7 @@ export abstract class Transporter implements ByteSink, TransportOwner {
    */
   get _progress(): [taken: number, waiting: number] {
     const transport: HandleOwner = this._transport;
-    const handle = transport._handle;
+    const handle = documented() ? undefined : transport._handle;
     // For TLS the handle below counts, which is given what is encrypted.
     const { bytesWritten = this._written, writeQueueSize = transport.writableLength } =
       handle?._parent ?? handle ?? {};
