@@ -13,11 +13,14 @@ class Websockets:
     """https://github.com/python-websockets/websockets"""
 
     async def __aenter__(self):
-        from websockets.asyncio.client import connect
+        options = {"compression": "deflate" if TASK["deflate"] else None, "max_size": 2**26}
+        try:
+            from websockets.asyncio.client import connect
 
-        compression = "deflate" if TASK["deflate"] else None
-        limit = 2**26
-        self.ws = await connect(TASK["url"], compression=compression, max_size=limit, proxy=None)
+            options["proxy"] = None
+        except ImportError:  # before 13, as Debian 12 has it
+            from websockets.client import connect
+        self.ws = await connect(TASK["url"], **options)
         self.send = self.ws.send
         self.receive = self.ws.recv
         return self
