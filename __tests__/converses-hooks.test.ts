@@ -718,6 +718,24 @@ describe('the opening is bounded by timeout, whatever afterOpen meets', () => {
     },
   );
 
+  test('where it is closing already, closeConnection() leaves that its way', async () => {
+    const server = await listen({ polite: false });
+    const aws = ended(new Quiet(server.uri));
+    aws.whenOpen = async () => {
+      await aws.manipulator.close(4001, 'login refused');
+    };
+    const opening = rejection(aws.createConnection());
+    const peer = await server.accept();
+    const { payload } = await peer.closeFrame();
+
+    const closing = aws.closeConnection();
+    peer.send(close(4001, payload.subarray(2).toString()));
+    peer.socket.end();
+
+    expect(await closing).toMatchObject({ code: 4001, reason: 'login refused', wasClean: true });
+    expect(await opening).toMatchObject({ code: 'ERR_CLOSED', closeCode: 4001 });
+  });
+
   test('the time is told that was given, also where a Converse has other options', async () => {
     const server = await listen();
     class Own extends Quiet {

@@ -1,5 +1,7 @@
 /** pause() and resume(). */
-import type { AioWebSocket } from 'aiowebsocket';
+import { Converse, type AioWebSocket } from 'aiowebsocket';
+import { MemoryTransport } from './helpers/duplex.js';
+import { readFrames } from './helpers/frames.js';
 import { client, close, eventually, listen, open, Opcode, ping, text } from './helpers/peer.js';
 
 /** Turns enough for anything that is on its way to arrive. */
@@ -291,5 +293,33 @@ describe('pause() in a listener that is shown what came before it', () => {
     await aws.closeConnection();
 
     expect(seen).toEqual(['one', 'two', 'three', 1000]);
+  });
+
+  test('also where what it sent before that was answered within the call', async () => {
+    const transport = new MemoryTransport((bytes) => {
+      for (const { opcode, payload } of readFrames(bytes)) {
+        if (opcode === Opcode.text) transport.push(text(payload));
+      }
+    });
+    const converse = new Converse(transport);
+    await turns();
+    transport.push(text('one'));
+    await turns();
+    const seen: unknown[] = [];
+    converse.on('message', (data) => {
+      seen.push(data);
+      if (data !== 'one') return;
+      void converse.send('two');
+      converse.pause();
+    });
+    await turns();
+
+    converse.resume();
+    await turns();
+    transport.push(text('three'));
+    await turns();
+
+    expect(seen).toEqual(['one', 'two', 'three']);
+    converse.terminate();
   });
 });

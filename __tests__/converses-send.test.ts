@@ -529,6 +529,34 @@ describe('a Blob as a piece of a text', () => {
   });
 });
 
+test('an iterable that has been returned is not asked for more', async () => {
+  const { aws, converse } = await open();
+  const asked: string[] = [];
+  const items = {
+    [Symbol.iterator]: () => ({
+      next() {
+        asked.push('next');
+        return { value: 'x', done: asked.length > 1000 };
+      },
+      return() {
+        asked.push('return');
+        return { value: undefined, done: true };
+      },
+    }),
+  };
+  const sent = converse.send(items as Iterable<string>);
+  // It waits for its turn now.
+  await Promise.race([sent, new Promise(setImmediate)]);
+
+  aws.terminate();
+
+  await expect(sent).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+  await aws.closed;
+  await new Promise(setImmediate);
+  expect(asked.at(-1)).toBe('return');
+  expect(asked.length).toBeLessThan(1000);
+});
+
 test('an iterable whose items are all at hand leaves others their turn', async () => {
   const { converse, peer } = await open();
   let rung = false;

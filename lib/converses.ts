@@ -480,11 +480,12 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return (failure && c._error) ?? error;
   }
 
-  /** Ends an attempt, or what was never tried. */
+  /** Ends an attempt, or what was never tried; not one that is closing already, as `afterOpen` may. */
   #endUnopened(call: string): unknown {
+    const attempt = coreOf(this)._closeRequested ? undefined : this.#attempt;
     if (this.state === SocketState.zero) this.#end();
-    else this.#attempt?._abort(new InvalidStateError(`${call}() was called while connecting`));
-    return this.#attempt;
+    else attempt?._abort(new InvalidStateError(`${call}() was called while connecting`));
+    return attempt;
   }
 
   #end(error?: Error): void {

@@ -119,10 +119,7 @@ export function endReceiving(c: Connection): void {
 
 /** What is left of the message that is being streamed does not come any more. */
 export function endStream(c: Connection): void {
-  const sink = c._streaming;
-  if (!sink) return;
-  c._frames.undivert(sink);
-  sink.end(c._error ?? closedError(c));
+  c._streaming?.end(c._error ?? closedError(c));
 }
 
 /** Its queue of messages; made when it is needed. */
@@ -169,8 +166,9 @@ export function showUnseen(c: Connection): void {
   if (!pulled) return;
   c._listenersWait = false;
   const { _items: items } = queueOf(c);
-  while (countListeners(c)) {
-    // A listener may have stopped it: the rest is shown when reading goes on.
+  // A listener may have shown the rest, by a call that was answered within.
+  while (c._pulledUnseen && countListeners(c)) {
+    // Or have stopped it: the rest is shown when reading goes on.
     if ((c._listenersWait = c._ending ? !!c._terminated : c._userPaused)) return;
     const message =
       pulled._shift() ?? (c._unseenCount ? items._peek(items._size - c._unseenCount--) : undefined);

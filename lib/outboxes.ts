@@ -221,7 +221,8 @@ async function sendPieces(
   let left: Buffer | undefined;
   c._source = source;
   try {
-    for (let step; (step = await source.next()).done !== true;) {
+    // Once it has been returned, as at the end of the connection, it is not asked any more.
+    for (let step; c._source && (step = await source.next()).done !== true;) {
       const whole = wholeData(step.value);
       if (whole === undefined) throw mustBe('an item', 'a string or bytes', step.value);
       const piece = isBlob(whole) ? Buffer.from(await whole.arrayBuffer()) : whole;

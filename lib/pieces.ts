@@ -26,7 +26,8 @@ export function receivePieces(c: Connection, options: StreamOptions): PieceStrea
       armStream(c);
     },
     piece(piece) {
-      if (!pieces._offer(piece)) pieces._keep(piece, piece.length + PIECE_COST);
+      // Once it has ended, as by a close of ours, nothing more is kept.
+      if (!pieces._ended && !pieces._offer(piece)) pieces._keep(piece, piece.length + PIECE_COST);
     },
     end: (error = DONE) => {
       pieces._end(error);
