@@ -632,7 +632,7 @@ describe('the opening is bounded by timeout, whatever afterOpen meets', () => {
       } catch {
         return;
       }
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await new Promise(setImmediate);
     }
   }
 

@@ -2,7 +2,18 @@
 import { Converse, type AioWebSocket } from 'aiowebsocket';
 import { MemoryTransport } from './helpers/duplex.js';
 import { readFrames } from './helpers/frames.js';
-import { client, close, eventually, listen, open, Opcode, ping, text } from './helpers/peer.js';
+import {
+  client,
+  close,
+  eventually,
+  listen,
+  open,
+  Opcode,
+  ping,
+  queued,
+  text,
+  type Pair,
+} from './helpers/peer.js';
 
 /** Turns enough for anything that is on its way to arrive. */
 async function turns(): Promise<void> {
@@ -221,23 +232,34 @@ test('a broken frame that waited behind pause() fails the connection when it is 
 });
 
 describe('pause() in a listener that is shown what came before it', () => {
-  test('stops behind the message at hand, and resume() shows the rest, in order', async () => {
+  /** Three messages have come; the listener has been shown the first, and has paused. */
+  async function pausedInBacklog(): Promise<{ pair: Pair; seen: unknown[] }> {
     const pair = await open();
-    const { aws, converse, peer } = pair;
-    peer.send(text('one'), text('two'), text('three'));
-    await eventually(pair, () => converse.queueSize === 3);
-    const seen = pausedBehindEach(aws);
-
+    pair.peer.send(text('one'), text('two'), text('three'));
+    await queued(pair, 3);
+    const seen = pausedBehindEach(pair.aws);
     await turns();
     expect(seen).toEqual(['one']);
+    return { pair, seen };
+  }
+
+  /** Reads on until each of these has been shown, one at a time. */
+  async function readOn(pair: Pair, seen: () => unknown[], expected: string[]): Promise<void> {
+    for (const next of expected) {
+      pair.converse.resume();
+      await eventually(pair, () => seen().at(-1) === next);
+    }
+  }
+
+  test('stops behind the message at hand, and resume() shows the rest, in order', async () => {
+    const { pair, seen } = await pausedInBacklog();
+    const { converse, peer } = pair;
     peer.send(text('four'));
     await turns();
     expect(seen).toEqual(['one']);
 
-    for (const next of ['two', 'three', 'four']) {
-      converse.resume();
-      await eventually(pair, () => seen.at(-1) === next);
-    }
+    await readOn(pair, () => seen, ['two', 'three', 'four']);
+
     expect(seen).toEqual(['one', 'two', 'three', 'four']);
     expect(await converse.receive()).toBe('one');
   });
@@ -261,7 +283,7 @@ describe('pause() in a listener that is shown what came before it', () => {
 
   test('also where more comes in the same chunk: nothing is lost, doubled or out of order', async () => {
     const pair = await open();
-    const { aws, converse, peer } = pair;
+    const { aws, peer } = pair;
     let seen: unknown[] = [];
     // Attached in the middle of a chunk.
     aws.once('ping', () => {
@@ -273,24 +295,16 @@ describe('pause() in a listener that is shown what came before it', () => {
     await turns();
     expect(seen).toEqual(['one']);
 
-    for (const next of ['two', 'three', 'four']) {
-      converse.resume();
-      await eventually(pair, () => seen.at(-1) === next);
-    }
+    await readOn(pair, () => seen, ['two', 'three', 'four']);
+
     expect(seen).toEqual(['one', 'two', 'three', 'four']);
   });
 
   test('the rest is shown before close, where the connection ends meanwhile', async () => {
-    const pair = await open();
-    const { aws, converse, peer } = pair;
-    peer.send(text('one'), text('two'), text('three'));
-    await eventually(pair, () => converse.queueSize === 3);
-    const seen = pausedBehindEach(aws);
-    aws.on('close', (code) => seen.push(code));
-    await turns();
-    expect(seen).toEqual(['one']);
+    const { pair, seen } = await pausedInBacklog();
+    pair.aws.on('close', (code) => seen.push(code));
 
-    await aws.closeConnection();
+    await pair.aws.closeConnection();
 
     expect(seen).toEqual(['one', 'two', 'three', 1000]);
   });

@@ -3,7 +3,12 @@ import { createHook } from 'node:async_hooks';
 import { once, type EventEmitter } from 'node:events';
 import { Socket } from 'node:net';
 import type * as Library from 'aiowebsocket';
-import { SocketState, type AioWebSocket, type AioWebSocketOptions } from 'aiowebsocket';
+import {
+  SocketState,
+  type AioWebSocket,
+  type AioWebSocketOptions,
+  type Converse,
+} from 'aiowebsocket';
 import { slabsLeft } from 'aiowebsocket/masks';
 import { SLABS } from 'aiowebsocket/wasm';
 import { atEnd } from './helpers/cleanup.js';
@@ -384,21 +389,30 @@ test.each<[string, (aws: AioWebSocket) => void]>([
   });
 });
 
-test('a write of its own that sends something itself loses nothing', async () => {
+/** Both ends of a connection whose socket has a `write` of its own: it calls `first`, then writes. */
+async function writing(
+  first: (manipulator: Converse) => void,
+): Promise<{ manipulator: Converse; peer: Peer }> {
   const server = await listen();
   const aws = fresh(server.uri);
   await aws.createConnection();
   const peer = await server.accept();
   const { transport, manipulator } = aws;
   const write = transport!.write.bind(transport) as (...given: unknown[]) => boolean;
-  let armed = false;
   transport!.write = (...given: unknown[]): boolean => {
-    if (armed) {
-      armed = false;
-      void manipulator.ping('h'.repeat(120));
-    }
+    first(manipulator);
     return write(...given);
   };
+  return { manipulator, peer };
+}
+
+test('a write of its own that sends something itself loses nothing', async () => {
+  let armed = false;
+  const { manipulator, peer } = await writing((converse) => {
+    if (!armed) return;
+    armed = false;
+    void converse.ping('h'.repeat(120));
+  });
   const sizes = [4, 30_000, 66_540];
   void manipulator.send(Buffer.alloc(sizes[0]!));
   void manipulator.send(Buffer.alloc(sizes[1]!));
@@ -412,18 +426,11 @@ test('a write of its own that sends something itself loses nothing', async () =>
 });
 
 test('a write of its own that sends a text itself mixes up nothing', async () => {
-  const server = await listen();
-  const aws = fresh(server.uri);
-  await aws.createConnection();
-  const peer = await server.accept();
-  const { transport, manipulator } = aws;
-  const write = transport!.write.bind(transport) as (...given: unknown[]) => boolean;
   let writes = 0;
-  transport!.write = (...given: unknown[]): boolean => {
+  const { manipulator, peer } = await writing((converse) => {
     // The second of them makes room for the last message.
-    if (++writes === 2) void manipulator.send('within');
-    return write(...given);
-  };
+    if (++writes === 2) void converse.send('within');
+  });
   void manipulator.send('lead');
   void manipulator.send('x'.repeat(30_000));
 

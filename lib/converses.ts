@@ -480,7 +480,10 @@ export class AioWebSocket extends MessageEmitter<AioWebSocketEvents> {
     return (failure && c._error) ?? error;
   }
 
-  /** Ends an attempt, or what was never tried; not one that is closing already, as `afterOpen` may. */
+  /**
+   * Ends the attempt, or what was never tried; not an attempt that is closing already, as
+   * `afterOpen` may have it. Returns the attempt that it has ended.
+   */
   #endUnopened(call: string): unknown {
     const attempt = coreOf(this)._closeRequested ? undefined : this.#attempt;
     if (this.state === SocketState.zero) this.#end();

@@ -43,12 +43,14 @@ export interface LimitOptions {
    */
   maxFragments?: number | undefined;
   /**
-   * Most messages waiting for `receive()`; at least 1. When full, reading pauses until half are taken.
+   * Most messages waiting for `receive()`; at least 1. When full, reading pauses until half are
+   * taken.
    * @default 65_536
    */
   maxQueue?: number | undefined;
   /**
-   * Most payload bytes waiting for `receive()`; at least 1. When full, reading pauses until half are taken.
+   * Most payload bytes waiting for `receive()`; at least 1. When full, reading pauses until half
+   * are taken.
    * @default 16_777_216 (16 MiB)
    */
   maxQueueBytes?: number | undefined;
