@@ -118,7 +118,7 @@ export abstract class Connection extends Transporter {
 
   // ---- receiving: inboxes.ts ----
 
-  /** Whether `message` listeners are shown nothing yet: it is not open. */
+  /** Whether `message` listeners are shown nothing now: it is not open, or one of them has paused. */
   _listenersWait = true;
   _queue: PullQueue<Message> | undefined;
   /** How many of the latest messages that are kept no listener has been shown. */
@@ -159,7 +159,7 @@ export abstract class Connection extends Transporter {
   /** Whether the hook `beforeClose` is running: it may still send. */
   declare _inBeforeClose: boolean | undefined;
   declare _terminated: boolean | undefined;
-  /** Whether the transport is gone. */
+  /** Whether it has ended: only `afterClose` and `close` are left. */
   _finished = false;
   /** Whether calls that wait for messages or for room have been ended, and later ones fail. */
   declare _callsEnded: boolean | undefined;
